@@ -1,0 +1,196 @@
+#include "autodiff/chain.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "autodiff/parallel.h"
+#include "autodiff/tensor.h"
+
+namespace autodiff {
+namespace {
+
+constexpr int64_t kCacheBudget = 24 << 10;  // bytes for the slots of a chain, of a first-level cache of 32 KiB
+constexpr int64_t kMaxTile = 1024;          // elements
+constexpr int64_t kMinTile = 128;
+
+// Drops axes of extent 1 and merges neighbours that are walked with one stride.
+void Collapse(ChainLoad& load) {
+  Shape dims, strides;
+  for (int i = 0; i < load.dims.rank(); ++i) {
+    if (load.dims[i] == 1) continue;
+    const int last = dims.rank() - 1;
+    if (last >= 0 && strides[last] == load.strides[i] * load.dims[i]) {
+      dims[last] *= load.dims[i];
+      strides[last] = load.strides[i];
+    } else {
+      dims.push_back(load.dims[i]);
+      strides.push_back(load.strides[i]);
+    }
+  }
+  load.dims = dims;
+  load.strides = strides;
+}
+
+// The number of elements after which a load repeats itself for ever; 0 when it never does.
+int64_t Period(const ChainLoad& load) {
+  if (load.dims.rank() == 0) return 1;
+  if (load.dims.rank() == 1) return load.strides[0] == 0 ? 1 : 0;
+  return load.dims.rank() == 2 && load.strides[0] == 0 ? load.dims[1] : 0;
+}
+
+}  // namespace
+
+template <typename T>
+void Chain<T>::ChooseTile(int slots) {
+  // Whole vectors are written, so tiles must not share one.
+  const int64_t granule = 64 / static_cast<int64_t>(sizeof(T));
+  int64_t tile = kCacheBudget / std::max<int64_t>(1, slots * static_cast<int64_t>(sizeof(T)));
+  tile = std::clamp(tile / granule * granule, kMinTile, kMaxTile);
+  // If rows fit a tile, let tiles hold whole rows: operands that are the same for every row are then filled once.
+  int64_t period = 1;
+  for (const ChainLoad& load : spec_.loads) {
+    if (!load.dense) period = std::max(period, Period(load));
+  }
+  const int64_t rows = std::lcm(period, granule);
+  if (rows <= tile) {
+    tile = tile / rows * rows;
+  } else if (rows <= 2 * tile) {
+    tile = rows;
+  }
+  tile_ = std::min(tile, std::max<int64_t>(1, (spec_.num_elements + granule - 1) / granule) * granule);
+}
+
+template <typename T>
+Chain<T>::Chain(const ChainSpec& spec) : spec_(spec) {
+  const size_t num_constants = spec_.constants.size(), num_loads = spec_.loads.size();
+  for (ChainLoad& load : spec_.loads) Collapse(load);
+  operands_.resize(num_constants + num_loads + spec_.ops.size());
+
+  std::vector<size_t> last_use(operands_.size(), 0);
+  for (size_t i = 0; i < spec_.ops.size(); ++i) {
+    for (int operand : spec_.ops[i].operands) last_use[static_cast<size_t>(operand)] = i;
+  }
+  int slots = 0;
+  for (size_t i = 0; i < num_constants; ++i) {
+    operands_[i].constant = spec_.constants[i];
+    operands_[i].prefilled = true;
+    operands_[i].slot = slots++;
+  }
+  for (size_t i = 0; i < num_loads; ++i) {
+    Operand& operand = operands_[num_constants + i];
+    operand.load = static_cast<int>(i);
+    operand.location = spec_.loads[i].location;
+    operand.source = spec_.loads[i].dense ? Source::kMemory : Source::kRefilledSlot;
+    if (!spec_.loads[i].dense) operand.slot = slots++;
+  }
+  // Results that nobody outside needs share slots.
+  std::vector<int> free_slots;
+  for (size_t i = 0; i < spec_.ops.size(); ++i) {
+    const size_t self = num_constants + num_loads + i;
+    for (int operand : spec_.ops[i].operands) {
+      const size_t o = static_cast<size_t>(operand);
+      const bool result = o >= num_constants + num_loads;
+      if (result && operands_[o].source == Source::kSlot && last_use[o] == i) {
+        free_slots.push_back(operands_[o].slot);
+        last_use[o] = spec_.ops.size();  // an operand used twice is freed once
+      }
+    }
+    Operand& out = operands_[self];
+    if (spec_.ops[i].stored) {
+      out.source = Source::kMemory;
+      out.location = spec_.ops[i].location;
+    } else if (!free_slots.empty()) {
+      out.slot = free_slots.back();  // kernels may write over their inputs
+      free_slots.pop_back();
+    } else {
+      out.slot = slots++;
+    }
+    const auto& in = spec_.ops[i].operands;
+    calls_.push_back({GetTileKernel<T>(spec_.ops[i].op), in[0], in.size() > 1 ? in[1] : in[0],
+                      in.size() > 2 ? in[2] : in[0], static_cast<int>(self)});
+  }
+  ChooseTile(slots);
+  for (size_t i = 0; i < num_loads; ++i) {
+    const int64_t period = spec_.loads[i].dense ? 0 : Period(spec_.loads[i]);
+    operands_[num_constants + i].prefilled = period > 0 && (tile_ % period == 0 || tile_ >= spec_.num_elements);
+  }
+  scratch_bytes_ = PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*))) +
+                   slots * PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
+}
+
+template <typename T>
+void Chain<T>::Fill(const ChainLoad& load, const T* from, int64_t begin, int64_t n, T* to) const {
+  const int rank = load.dims.rank();
+  if (rank == 0) {
+    std::fill_n(to, n, from[0]);
+    return;
+  }
+  const int64_t inner = load.dims[rank - 1], stride = load.strides[rank - 1];
+  for (int64_t done = 0; done < n;) {
+    // Where the run of the innermost axis that holds element begin + done starts.
+    int64_t index = begin + done;
+    const int64_t column = index % inner;
+    index /= inner;
+    int64_t offset = column * stride;
+    for (int axis = rank - 2; axis >= 0; --axis) {
+      offset += index % load.dims[axis] * load.strides[axis];
+      index /= load.dims[axis];
+    }
+    const int64_t run = std::min(inner - column, n - done);
+    if (stride == 1) {
+      std::memcpy(to + done, from + offset, static_cast<size_t>(run) * sizeof(T));
+    } else if (stride == 0) {
+      std::fill_n(to + done, run, from[offset]);
+    } else {
+      for (int64_t i = 0; i < run; ++i) to[done + i] = from[offset + i * stride];
+    }
+    done += run;
+  }
+}
+
+template <typename T>
+void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int parts) const {
+  const auto [first, last] = Split(spec_.num_elements, tile_, part, parts);
+  if (first >= last) return;
+  T** const at = reinterpret_cast<T**>(scratch);
+  std::byte* const slots = scratch + PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*)));
+  const int64_t slot_bytes = PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
+  for (size_t i = 0; i < operands_.size(); ++i) {
+    const Operand& operand = operands_[i];
+    if (operand.source == Source::kMemory) {
+      at[i] = reinterpret_cast<T*>(bases[operand.location.space] + operand.location.offset) + first;
+    } else {
+      at[i] = reinterpret_cast<T*>(slots + operand.slot * slot_bytes);
+    }
+    if (!operand.prefilled) continue;
+    const int64_t n = std::min(tile_, spec_.num_elements);
+    if (operand.load < 0) {
+      std::fill_n(at[i], n, static_cast<T>(operand.constant));
+    } else {
+      Fill(spec_.loads[static_cast<size_t>(operand.load)],
+           reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), 0, n, at[i]);
+    }
+  }
+  for (int64_t begin = first; begin < last; begin += tile_) {
+    const int64_t n = std::min(tile_, last - begin);
+    for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
+      const Operand& operand = operands_[i];
+      if (operand.source != Source::kRefilledSlot || operand.prefilled) continue;
+      Fill(spec_.loads[static_cast<size_t>(operand.load)],
+           reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
+    }
+    for (const Call& call : calls_) {
+      call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(n));
+    }
+    for (size_t i = 0; i < operands_.size(); ++i) {
+      if (operands_[i].source == Source::kMemory) at[i] += tile_;
+    }
+  }
+}
+
+template class Chain<float>;
+template class Chain<double>;
+
+}  // namespace autodiff

@@ -1,0 +1,580 @@
+#include "autodiff/kernels/conv.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "autodiff/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "autodiff/kernels/conv.cc"
+#include "hwy/foreach_target.h"  // must come before highway.h
+#include "autodiff/kernels/gemm-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace autodiff {
+namespace HWY_NAMESPACE {
+
+// A pixel of a batch of images of rows x columns pixels, counted in row-major order.
+struct Pixel {
+  int64_t image, row, column;
+
+  Pixel(int64_t index, int64_t rows, int64_t columns)
+      : image(index / (rows * columns)), row(index / columns % rows), column(index % columns) {}
+  void Advance(int64_t rows, int64_t columns) {
+    if (++column < columns) return;
+    column = 0;
+    if (++row < rows) return;
+    row = 0;
+    ++image;
+  }
+};
+
+// The patch that each pixel of a rows x columns grid sees of an image [*, h, w, c], zero outside the image. A row of a
+// patch is a run of patch_w * c elements that lie together in memory.
+template <typename T>
+struct Patches {
+  const T* image;
+  int64_t h, w, c;
+  int64_t rows, columns;                      // of the grid
+  int64_t step_h, step_w, first_h, first_w;  // pixel (i, j) sees the patch at (first_h + i * step_h, first_w + j * step_w)
+  int64_t patch_h, patch_w;
+
+  int64_t run() const { return patch_w * c; }
+  int64_t size() const { return patch_h * run(); }
+
+  // Elements [begin, end) of row p of a pixel's patch, at most kMaxKBlock: in the image, or copied to `edge`.
+  HWY_INLINE const T* Run(const Pixel& pixel, int64_t p, int64_t begin, int64_t end, T* edge) const {
+    const int64_t y = first_h + pixel.row * step_h + p, x = first_w + pixel.column * step_w;
+    if (y < 0 || y >= h) return kZeroRow<T>;
+    const int64_t start = ((pixel.image * h + y) * w + x) * c;
+    const int64_t valid_begin = std::max(begin, -x * c), valid_end = std::min(end, (w - x) * c);
+    if (valid_begin == begin && valid_end == end) return image + (start + begin);
+    for (int64_t e = begin; e < end; ++e) {
+      edge[e - begin] = e >= valid_begin && e < valid_end ? image[start + e] : T{0};
+    }
+    return edge;
+  }
+
+  // About what the patches of pixels [first, last] cover.
+  Region Span(int64_t first, int64_t last) const {
+    const auto offset = [&](const Pixel& pixel, int64_t p) {
+      const int64_t y = std::clamp<int64_t>(first_h + pixel.row * step_h + p, 0, h - 1);
+      return (pixel.image * h + y) * w * c;
+    };
+    const int64_t begin = offset(Pixel(first, rows, columns), 0);
+    const int64_t end = offset(Pixel(last, rows, columns), patch_h - 1) + w * c;
+    return {image + begin, DivideUp((end - begin) * static_cast<int64_t>(sizeof(T)), 64), 64, 64};
+  }
+};
+
+// Left factor: one row per pixel, its patch.
+template <typename T>
+void PackPatches(const Patches<T>& patches, int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) {
+  const int64_t run = patches.run();
+  T edges[kTileRows][kMaxKBlock<T>];
+  Pixel pixel(first, patches.rows, patches.columns);
+  for (; count > 0; count -= kTileRows, panels += kTileRows * kc) {
+    const Pixel start = pixel;
+    const int64_t height = std::min<int64_t>(kTileRows, count);
+    const T* sources[kTileRows];
+    std::fill(sources + height, sources + kTileRows, kZeroRow<T>);
+    for (int64_t k = k0; k < k0 + kc;) {
+      const int64_t p = k / run, begin = k - p * run, end = std::min(run, k0 + kc - p * run);
+      pixel = start;
+      for (int64_t i = 0; i < height; ++i) {
+        sources[i] = patches.Run(pixel, p, begin, end, edges[i]);
+        pixel.Advance(patches.rows, patches.columns);
+      }
+      PackTransposed(sources, kTileRows, end - begin, panels + (k - k0) * kTileRows, kTileRows);
+      k += end - begin;
+    }
+  }
+}
+
+// Left factor: one row per element of a patch, from `first` on, one step of k per pixel.
+template <typename T>
+void PackPatchElements(const Patches<T>& patches, int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) {
+  constexpr int64_t kMaxRun = kMaxKBlock<T> / kTileRows * kTileRows;
+  const hn::CappedTag<T, 16 / sizeof(T)> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t run = patches.run(), last = first + count;
+  T edge[kMaxKBlock<T>];
+  for (int64_t element = first; element < last;) {
+    const int64_t p = element / run, begin = element - p * run;
+    const int64_t end = std::min(std::min(run, last - p * run), begin + kMaxRun);
+    Pixel pixel(k0, patches.rows, patches.columns);
+    for (int64_t k = 0; k < kc; ++k) {
+      const T* source = patches.Run(pixel, p, begin, end, edge);
+      int64_t r = element - first;
+      for (int64_t left = end - begin; left > 0;) {
+        const int64_t row = r % kTileRows, length = std::min(left, kTileRows - row);
+        T* to = panels + (r - row) * kc + k * kTileRows + row;
+        if (length == kTileRows) {
+          HWY_UNROLL(6)
+          for (int64_t i = 0; i < kTileRows; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, to + i);
+        } else {
+          for (int64_t i = 0; i < length; ++i) to[i] = source[i];
+        }
+        source += length;
+        r += length;
+        left -= length;
+      }
+      pixel.Advance(patches.rows, patches.columns);
+    }
+    element += end - begin;
+  }
+  if (count % kTileRows != 0) {  // rows of zeros complete the last panel
+    T* panel = panels + count / kTileRows * kTileRows * kc;
+    for (int64_t k = 0; k < kc; ++k) std::fill(panel + k * kTileRows + count % kTileRows, panel + (k + 1) * kTileRows, T{0});
+  }
+}
+
+// What the three products have in common.
+template <typename T>
+struct ConvProduct {
+  static constexpr bool packs_left = true, packs_right = true;
+  static constexpr int64_t kSize = sizeof(T);
+
+  Patches<T> patches;
+  const T* right = nullptr;
+  int64_t right_stride = 0;
+  T* out = nullptr;
+
+  LeftPanel<T> Left(int64_t, int64_t) const { return {}; }    // never in place
+  RightPanel<T> Right(int64_t, int64_t) const { return {}; }  // never in place
+};
+
+// One row of the result per pixel: the product of its patch with a matrix.
+template <typename T>
+struct PatchesTimes : ConvProduct<T> {
+  int64_t image_stride, row_stride, column_stride;  // of the pixels of the result
+
+  void PackLeft(int64_t i, int64_t rows, int64_t k0, int64_t kc, T* panels) const {
+    PackPatches(this->patches, i, rows, k0, kc, panels);
+  }
+  Region LeftRegion(int64_t i, int64_t rows, int64_t, int64_t) const { return this->patches.Span(i, i + rows - 1); }
+  void Rows(int64_t i, int count, int64_t j, T** rows) const {
+    Pixel pixel(i, this->patches.rows, this->patches.columns);
+    for (int r = 0; r < count; ++r) {
+      rows[r] = this->out + pixel.image * image_stride + pixel.row * row_stride + pixel.column * column_stride + j;
+      pixel.Advance(this->patches.rows, this->patches.columns);
+    }
+  }
+};
+
+// y: the matrix is w, [kh * kw * c, o].
+template <typename T>
+struct ForwardProduct : PatchesTimes<T> {
+  static constexpr bool right_transposed = false;
+
+  const T* Source(const RightBlock& block) const { return this->right + block.k0 * this->right_stride + block.n; }
+  template <class D>
+  void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const {
+    PackRightRows(d, Source(block), this->right_stride, block, begin, end, panels);
+  }
+  Region RightRegion(const RightBlock& block) const {
+    return {Source(block), block.kc, block.columns * this->kSize, this->right_stride * this->kSize};
+  }
+};
+
+// The input adjoint within one phase of the strides: pixels see g through every stride-th tap, in reverse; the matrix is
+// made of these taps, each [c, o], transposed.
+template <typename T>
+struct InputProduct : PatchesTimes<T> {
+  static constexpr bool right_transposed = true;
+
+  int64_t o, c;
+  int64_t taps_w;                // taps per row of taps, in this phase
+  int64_t tap_h, tap_w;          // elements of w between a tap and the one before it (taps run backwards)
+  const T* TapOf(int64_t k) const {
+    const int64_t tap = k / o;
+    return this->right - tap / taps_w * tap_h - tap % taps_w * tap_w;
+  }
+  template <class D>
+  void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const {
+    const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
+    for (int64_t j = begin; j < end; j += kTransposed<T>) {
+      T* to = panels + j / width * width * block.kc + j % width;
+      for (int64_t k = block.k0; k < block.k0 + block.kc;) {
+        const int64_t length = std::min(o - k % o, block.k0 + block.kc - k);
+        const T* tap = TapOf(k) + k % o;
+        const T* columns[kTransposed<T>];
+        for (int64_t i = 0; i < kTransposed<T>; ++i) {
+          columns[i] = j + i < block.columns ? tap + (block.n + j + i) * o : kZeroRow<T>;
+        }
+        PackTransposed(columns, kTransposed<T>, length, to + (k - block.k0) * width, width);
+        k += length;
+      }
+    }
+  }
+  Region RightRegion(const RightBlock& block) const {
+    return {TapOf(block.k0) + block.k0 % o + block.n * o, block.columns, std::min(block.kc, o) * this->kSize,
+            o * this->kSize};
+  }
+};
+
+// The weight adjoint: one row per element of a patch, summed over pixels; the matrix is g, [pixels, o].
+template <typename T>
+struct WeightProduct : ConvProduct<T> {
+  static constexpr bool right_transposed = false;
+
+  int64_t image_stride, row_stride;  // of g in elements; its pixels lie right_stride = o apart
+  int64_t o;
+
+  void PackLeft(int64_t i, int64_t rows, int64_t k0, int64_t kc, T* panels) const {
+    PackPatchElements(this->patches, i, rows, k0, kc, panels);
+  }
+  Region LeftRegion(int64_t, int64_t, int64_t k0, int64_t kc) const { return this->patches.Span(k0, k0 + kc - 1); }
+  const T* Source(const Pixel& pixel) const {
+    return this->right + pixel.image * image_stride + pixel.row * row_stride + pixel.column * this->right_stride;
+  }
+  template <class D>
+  void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const {
+    const int64_t columns = this->patches.columns;
+    for (int64_t k = begin; k < end;) {  // the pixels of one row of the grid lie together
+      const Pixel pixel(block.k0 + k, this->patches.rows, columns);
+      const int64_t length = std::min(columns - pixel.column, end - k);
+      PackRightRows(d, Source(pixel) + block.n - k * this->right_stride, this->right_stride, block, k, k + length, panels);
+      k += length;
+    }
+  }
+  Region RightRegion(const RightBlock& block) const {
+    return {Source(Pixel(block.k0, this->patches.rows, this->patches.columns)) + block.n, block.kc,
+            block.columns * this->kSize, this->right_stride * this->kSize};
+  }
+  void Rows(int64_t i, int count, int64_t j, T** rows) const {
+    for (int r = 0; r < count; ++r) rows[r] = this->out + (i + r) * o + j;
+  }
+};
+
+// Positions [begin, end) of the output for which tap `tap` reads inside an image of `extent` positions.
+struct Range {
+  int64_t begin, end;
+};
+inline Range Inside(int64_t tap, int64_t pad, int64_t stride, int64_t extent, int64_t out) {
+  const int64_t first = DivideUp(std::max<int64_t>(pad - tap, 0), stride);
+  const int64_t last = extent - 1 + pad - tap;
+  return {first, std::max(first, last < 0 ? 0 : std::min(out, last / stride + 1))};
+}
+
+// Whether to multiply tap by tap, each over the pixels for which it is inside: worth it when padding is a good part of
+// all work and a tap's own product is large enough.
+inline bool SkipsPadding(const ConvShape& s) {
+  int64_t inside_h = 0, inside_w = 0;
+  for (int64_t p = 0; p < s.kh; ++p) {
+    const Range r = Inside(p, s.pad_top, s.stride_h, s.h, s.ho());
+    inside_h += r.end - r.begin;
+  }
+  for (int64_t q = 0; q < s.kw; ++q) {
+    const Range r = Inside(q, s.pad_left, s.stride_w, s.w, s.wo());
+    inside_w += r.end - r.begin;
+  }
+  return s.c >= 64 && s.o >= 64 && 16 * inside_h * inside_w < 15 * s.kh * s.kw * s.ho() * s.wo();
+}
+
+// Calls fn(p, q, rows, columns) for every tap that is inside the image somewhere.
+template <class Fn>
+void ForEachTap(const ConvShape& s, const Fn& fn) {
+  for (int64_t p = 0; p < s.kh; ++p) {
+    const Range rows = Inside(p, s.pad_top, s.stride_h, s.h, s.ho());
+    for (int64_t q = 0; q < s.kw; ++q) {
+      fn(p, q, rows, Inside(q, s.pad_left, s.stride_w, s.w, s.wo()));
+    }
+  }
+}
+
+// The patches that output pixels of a rectangle see through taps [p, p + patch_h) x [q, q + patch_w).
+template <typename T>
+Patches<T> InputPatches(const ConvShape& s, const T* x, int64_t p, int64_t q, int64_t patch_h, int64_t patch_w, Range rows,
+                        Range columns) {
+  return {.image = x, .h = s.h, .w = s.w, .c = s.c,
+          .rows = rows.end - rows.begin, .columns = columns.end - columns.begin,
+          .step_h = s.stride_h, .step_w = s.stride_w,
+          .first_h = rows.begin * s.stride_h + p - s.pad_top, .first_w = columns.begin * s.stride_w + q - s.pad_left,
+          .patch_h = patch_h, .patch_w = patch_w};
+}
+
+template <typename T>
+void ForwardPiece(const ConvShape& s, const T* x, const T* w, T* y, bool accumulate, int part, int parts,
+                  std::byte* scratch) {
+  const hn::ScalableTag<T> d;
+  const int64_t ho = s.ho(), wo = s.wo(), pixels = s.n * ho * wo;
+  ForwardProduct<T> product;
+  product.right_stride = s.o;
+  product.image_stride = ho * wo * s.o;
+  product.row_stride = wo * s.o;
+  product.column_stride = s.o;
+  if (!SkipsPadding(s)) {
+    product.patches = InputPatches(s, x, 0, 0, s.kh, s.kw, Range{0, ho}, Range{0, wo});
+    product.right = w;
+    product.out = y;
+    const Piece piece = PieceOf(pixels, s.o, product.patches.size(), part, parts);
+    if (!piece.empty()) MultiplyPiece(d, product, piece, product.patches.size(), accumulate, scratch);
+    return;
+  }
+  // A part owns the same outputs for every tap: some columns of the product, or some images.
+  const bool by_columns = s.o >= 32 * parts;
+  const auto [n0, n1] = by_columns ? Split(s.o, 16, part, parts) : std::pair<int64_t, int64_t>{0, s.o};
+  const auto [b0, b1] = by_columns ? std::pair<int64_t, int64_t>{0, s.n} : Split(s.n, 1, part, parts);
+  if (n0 >= n1 || b0 >= b1) return;
+  if (!accumulate) {
+    for (int64_t i = b0 * ho * wo; i < b1 * ho * wo; ++i) std::fill(y + i * s.o + n0, y + i * s.o + n1, T{0});
+  }
+  ForEachTap(s, [&](int64_t p, int64_t q, Range rows, Range columns) {
+    const Piece piece{0, (b1 - b0) * (rows.end - rows.begin) * (columns.end - columns.begin), n0, n1};
+    if (piece.empty()) return;
+    product.patches = InputPatches(s, x + b0 * s.h * s.w * s.c, p, q, 1, 1, rows, columns);
+    product.right = w + (p * s.kw + q) * s.c * s.o;
+    product.out = y + ((b0 * ho + rows.begin) * wo + columns.begin) * s.o;
+    MultiplyPiece(d, product, piece, s.c, true, scratch);
+  });
+}
+
+template <typename T>
+void WeightPiece(const ConvShape& s, const T* x, const T* g, T* w, bool accumulate, int part, int parts,
+                 std::byte* scratch) {
+  const hn::ScalableTag<T> d;
+  const int64_t ho = s.ho(), wo = s.wo();
+  WeightProduct<T> product;
+  product.right_stride = product.o = s.o;
+  product.image_stride = ho * wo * s.o;
+  product.row_stride = wo * s.o;
+  const auto multiply = [&](int64_t p, int64_t q, int64_t patch_h, int64_t patch_w, Range rows, Range columns) {
+    product.patches = InputPatches(s, x, p, q, patch_h, patch_w, rows, columns);
+    product.right = g + (rows.begin * wo + columns.begin) * s.o;
+    product.out = w + (p * s.kw + q) * s.c * s.o;
+    const int64_t pixels = s.n * product.patches.rows * product.patches.columns;
+    const Piece piece = PieceOf(product.patches.size(), s.o, pixels, part, parts);
+    if (piece.empty()) return;
+    if (pixels > 0) return MultiplyPiece(d, product, piece, pixels, accumulate, scratch);
+    if (accumulate) return;  // a tap that lies in the padding everywhere
+    for (int64_t i = piece.m0; i < piece.m1; ++i) {
+      std::fill(product.out + i * s.o + piece.n0, product.out + i * s.o + piece.n1, T{0});
+    }
+  };
+  if (!SkipsPadding(s)) return multiply(0, 0, s.kh, s.kw, Range{0, ho}, Range{0, wo});
+  ForEachTap(s, [&](int64_t p, int64_t q, Range rows, Range columns) { multiply(p, q, 1, 1, rows, columns); });
+}
+
+// The input adjoint of an image of few channels: each element is a sum of dot products along o, so that neither g nor w
+// needs packing. kPixels pixels, `step` apart in x and adjacent in g, see taps [b0, b1) of each of rows [a0, a1).
+template <int kPixels, int kChannels, class D, typename T = hn::TFromD<D>>
+HWY_INLINE void DotPixels(D d, const ConvShape& s, const T* g, int64_t g_row, const T* w, int64_t w_row, int64_t w_tap,
+                          int64_t rows, int64_t taps, bool accumulate, T* x, int64_t x_step) {
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> sum[kPixels][kChannels];
+  HWY_UNROLL(4)
+  for (int i = 0; i < kPixels; ++i) {
+    HWY_UNROLL(4)
+    for (int c = 0; c < kChannels; ++c) sum[i][c] = hn::Zero(d);
+  }
+  for (int64_t a = 0; a < rows; ++a) {  // a tap further is a pixel of g back
+    for (int64_t b = 0; b < taps; ++b) {
+      const T* g_tap = g - a * g_row - b * s.o;
+      const T* tap = w + a * w_row + b * w_tap;
+      for (int64_t o = 0; o < s.o; o += lanes) {
+        hn::Vec<D> weight[kChannels];
+        HWY_UNROLL(4)
+        for (int c = 0; c < kChannels; ++c) weight[c] = hn::LoadU(d, tap + c * s.o + o);
+        HWY_UNROLL(4)
+        for (int i = 0; i < kPixels; ++i) {
+          const auto value = hn::LoadU(d, g_tap + i * s.o + o);
+          HWY_UNROLL(4)
+          for (int c = 0; c < kChannels; ++c) sum[i][c] = hn::MulAdd(value, weight[c], sum[i][c]);
+        }
+      }
+    }
+  }
+  for (int i = 0; i < kPixels; ++i) {
+    for (int c = 0; c < kChannels; ++c) {
+      T* out = x + i * x_step + c;
+      const T value = hn::GetLane(hn::SumOfLanes(d, sum[i][c]));
+      *out = accumulate ? *out + value : value;
+    }
+  }
+}
+
+// Pixels [begin, end) of x, in row-major order over the batch.
+template <int kChannels, typename T>
+void InputDots(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate, int64_t begin, int64_t end) {
+  const hn::ScalableTag<T> d;
+  const int64_t ho = s.ho(), wo = s.wo();
+  while (begin < end) {
+    const Pixel pixel(begin, s.h, s.w);
+    const int64_t row_end = std::min(s.w, pixel.column + end - begin);
+    // Tap p of row y sees row (y + pad_top - p) / stride_h of g, for p = phase_h + a * stride_h.
+    const int64_t t_h = (pixel.row + s.pad_top) / s.stride_h, phase_h = (pixel.row + s.pad_top) % s.stride_h;
+    const int64_t a0 = std::max<int64_t>(0, t_h - ho + 1);
+    const int64_t a1 = std::min(t_h + 1, DivideUp(s.kh - phase_h, s.stride_h));
+    T* const x_row = x + (pixel.image * s.h + pixel.row) * s.w * s.c;
+    const T* const g_rows = g + pixel.image * ho * wo * s.o;
+    for (int64_t phase = 0; phase < s.stride_w; ++phase) {
+      // The columns of this phase, and their taps q = phase_w + b * stride_w.
+      int64_t column = pixel.column + phase;
+      const int64_t phase_w = (column + s.pad_left) % s.stride_w;
+      const int64_t all_taps = DivideUp(s.kw - phase_w, s.stride_w);
+      for (; column < row_end;) {
+        const int64_t t_w = (column + s.pad_left) / s.stride_w;
+        const int64_t b0 = std::max<int64_t>(0, t_w - wo + 1), b1 = std::min(t_w + 1, all_taps);
+        const int64_t rows = std::max<int64_t>(0, a1 - a0), taps = rows == 0 ? 0 : std::max<int64_t>(0, b1 - b0);
+        const T* g_first = taps == 0 ? g : g_rows + ((t_h - a0) * wo + t_w - b0) * s.o;
+        const T* w_first = taps == 0 ? w : w + ((phase_h + a0 * s.stride_h) * s.kw + phase_w + b0 * s.stride_w) * s.c * s.o;
+        const int64_t w_row = s.stride_h * s.kw * s.c * s.o, w_tap = s.stride_w * s.c * s.o;
+        const bool four = b0 == 0 && b1 == all_taps && t_w + 3 < wo && column + 3 * s.stride_w < row_end;
+        if (four) {
+          DotPixels<4, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, accumulate,
+                                  x_row + column * s.c, s.stride_w * s.c);
+        } else {
+          DotPixels<1, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, accumulate,
+                                  x_row + column * s.c, 0);
+        }
+        column += (four ? 4 : 1) * s.stride_w;
+      }
+    }
+    begin += row_end - pixel.column;
+  }
+}
+
+template <typename T>
+void InputPiece(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate, int part, int parts,
+                std::byte* scratch) {
+  const hn::ScalableTag<T> d;
+  const int64_t ho = s.ho(), wo = s.wo();
+  if (s.c <= 4 && s.o % static_cast<int64_t>(hn::Lanes(d)) == 0) {
+    const Piece piece = PieceOf(s.n * s.h * s.w, s.c, s.kh * s.kw * s.o, part, parts);
+    if (piece.empty()) return;
+    switch (s.c) {
+      case 1: return InputDots<1>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      case 2: return InputDots<2>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      case 3: return InputDots<3>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      default: return InputDots<4>(s, g, w, x, accumulate, piece.m0, piece.m1);
+    }
+  }
+  // Pixels whose position has the same remainder modulo the strides see the same taps: a convolution of stride 1 of g.
+  for (int64_t phase_h = 0; phase_h < s.stride_h; ++phase_h) {
+    for (int64_t phase_w = 0; phase_w < s.stride_w; ++phase_w) {
+      const auto first = [](int64_t phase, int64_t pad, int64_t stride) {  // least y >= 0 with (y + pad) % stride == phase
+        return (phase - pad % stride + stride) % stride;
+      };
+      const int64_t y0 = first(phase_h, s.pad_top, s.stride_h), x0 = first(phase_w, s.pad_left, s.stride_w);
+      const int64_t rows = y0 < s.h ? DivideUp(s.h - y0, s.stride_h) : 0;
+      const int64_t columns = x0 < s.w ? DivideUp(s.w - x0, s.stride_w) : 0;
+      const int64_t taps_h = phase_h < s.kh ? DivideUp(s.kh - phase_h, s.stride_h) : 0;
+      const int64_t taps_w = phase_w < s.kw ? DivideUp(s.kw - phase_w, s.stride_w) : 0;
+      const int64_t k = taps_h * taps_w * s.o;
+      const Piece piece = PieceOf(s.n * rows * columns, s.c, k, part, parts);
+      if (piece.empty()) continue;
+      InputProduct<T> product;
+      product.patches = {.image = g, .h = ho, .w = wo, .c = s.o, .rows = rows, .columns = columns, .step_h = 1, .step_w = 1,
+                         .first_h = (y0 + s.pad_top) / s.stride_h - taps_h + 1,
+                         .first_w = (x0 + s.pad_left) / s.stride_w - taps_w + 1,
+                         .patch_h = taps_h, .patch_w = taps_w};
+      product.out = x + (y0 * s.w + x0) * s.c;
+      product.image_stride = s.h * s.w * s.c;
+      product.row_stride = s.stride_h * s.w * s.c;
+      product.column_stride = s.stride_w * s.c;
+      if (k == 0) {
+        for (int64_t i = piece.m0; i < piece.m1 && !accumulate; ++i) {
+          T* row;
+          product.Rows(i, 1, piece.n0, &row);
+          std::fill(row, row + piece.n1 - piece.n0, T{0});
+        }
+        continue;
+      }
+      product.o = s.o;
+      product.c = s.c;
+      product.taps_w = taps_w;
+      product.tap_w = s.stride_w * s.c * s.o;
+      product.tap_h = s.stride_h * s.kw * s.c * s.o;
+      product.right = w + ((phase_h + (taps_h - 1) * s.stride_h) * s.kw + phase_w + (taps_w - 1) * s.stride_w) * s.c * s.o;
+      MultiplyPiece(d, product, piece, k, accumulate, scratch);
+    }
+  }
+}
+
+void ForwardF32(const ConvShape& s, const float* x, const float* w, float* y, bool accumulate, int part, int parts,
+                std::byte* scratch) {
+  ForwardPiece(s, x, w, y, accumulate, part, parts, scratch);
+}
+void ForwardF64(const ConvShape& s, const double* x, const double* w, double* y, bool accumulate, int part, int parts,
+                std::byte* scratch) {
+  ForwardPiece(s, x, w, y, accumulate, part, parts, scratch);
+}
+void InputAdjointF32(const ConvShape& s, const float* g, const float* w, float* x, bool accumulate, int part, int parts,
+                     std::byte* scratch) {
+  InputPiece(s, g, w, x, accumulate, part, parts, scratch);
+}
+void InputAdjointF64(const ConvShape& s, const double* g, const double* w, double* x, bool accumulate, int part,
+                     int parts, std::byte* scratch) {
+  InputPiece(s, g, w, x, accumulate, part, parts, scratch);
+}
+void WeightAdjointF32(const ConvShape& s, const float* x, const float* g, float* w, bool accumulate, int part, int parts,
+                      std::byte* scratch) {
+  WeightPiece(s, x, g, w, accumulate, part, parts, scratch);
+}
+void WeightAdjointF64(const ConvShape& s, const double* x, const double* g, double* w, bool accumulate, int part,
+                      int parts, std::byte* scratch) {
+  WeightPiece(s, x, g, w, accumulate, part, parts, scratch);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace autodiff
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace autodiff {
+
+HWY_EXPORT(ForwardF32);
+HWY_EXPORT(ForwardF64);
+HWY_EXPORT(InputAdjointF32);
+HWY_EXPORT(InputAdjointF64);
+HWY_EXPORT(WeightAdjointF32);
+HWY_EXPORT(WeightAdjointF64);
+
+int64_t ConvScratchBytes(const ConvShape& s, DType dtype) {
+  const int64_t pixels = s.n * s.ho() * s.wo(), taps = s.kh * s.kw;
+  return std::max({BlockScratchBytes(pixels, s.o, taps * s.c, dtype),
+                   BlockScratchBytes(s.n * s.h * s.w, s.c, taps * s.o, dtype),
+                   BlockScratchBytes(taps * s.c, s.o, pixels, dtype)});
+}
+
+template <typename T>
+void ConvForward(const ConvShape& s, const T* x, const T* w, T* y, bool accumulate, int part, int parts,
+                 std::byte* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(ForwardF32)(s, x, w, y, accumulate, part, parts, scratch);
+  } else {
+    HWY_DYNAMIC_DISPATCH(ForwardF64)(s, x, w, y, accumulate, part, parts, scratch);
+  }
+}
+
+template <typename T>
+void ConvInputAdjoint(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate, int part, int parts,
+                      std::byte* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(InputAdjointF32)(s, g, w, x, accumulate, part, parts, scratch);
+  } else {
+    HWY_DYNAMIC_DISPATCH(InputAdjointF64)(s, g, w, x, accumulate, part, parts, scratch);
+  }
+}
+
+template <typename T>
+void ConvWeightAdjoint(const ConvShape& s, const T* x, const T* g, T* w, bool accumulate, int part, int parts,
+                       std::byte* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(WeightAdjointF32)(s, x, g, w, accumulate, part, parts, scratch);
+  } else {
+    HWY_DYNAMIC_DISPATCH(WeightAdjointF64)(s, x, g, w, accumulate, part, parts, scratch);
+  }
+}
+
+template void ConvForward(const ConvShape&, const float*, const float*, float*, bool, int, int, std::byte*);
+template void ConvForward(const ConvShape&, const double*, const double*, double*, bool, int, int, std::byte*);
+template void ConvInputAdjoint(const ConvShape&, const float*, const float*, float*, bool, int, int, std::byte*);
+template void ConvInputAdjoint(const ConvShape&, const double*, const double*, double*, bool, int, int, std::byte*);
+template void ConvWeightAdjoint(const ConvShape&, const float*, const float*, float*, bool, int, int, std::byte*);
+template void ConvWeightAdjoint(const ConvShape&, const double*, const double*, double*, bool, int, int, std::byte*);
+
+}  // namespace autodiff
+#endif  // HWY_ONCE

@@ -1,0 +1,276 @@
+#include "autodiff/kernels/gemm.h"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "autodiff/kernels/gemm.cc"
+#include "hwy/foreach_target.h"  // must come before highway.h
+#include "autodiff/kernels/gemm-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace autodiff {
+namespace HWY_NAMESPACE {
+
+template <typename T>
+struct MatrixProduct {
+  GemmArgs<T> args;
+  bool packs_left, packs_right, right_transposed;
+  static constexpr int64_t kSize = sizeof(T);
+
+  void PackLeft(int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) const {
+    for (int64_t i = first; i < first + count; i += kTileRows, panels += kTileRows * kc) {
+      const int64_t height = std::min<int64_t>(kTileRows, first + count - i);
+      if (args.transpose_a) {
+        PackRows(args.a + k0 * args.lda + i, args.lda, height, kc, panels, kTileRows);
+      } else {
+        const T* rows[kTileRows];
+        for (int64_t r = 0; r < kTileRows; ++r) rows[r] = r < height ? args.a + (i + r) * args.lda + k0 : kZeroRow<T>;
+        PackTransposed(rows, kTileRows, kc, panels, kTileRows);
+      }
+    }
+  }
+  const T* RightSource(const RightBlock& block) const {
+    return args.transpose_b ? args.b + block.n * args.ldb + block.k0 : args.b + block.k0 * args.ldb + block.n;
+  }
+  template <class D>
+  void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const {
+    if (args.transpose_b) return PackRightColumns(d, RightSource(block), args.ldb, block, begin, end, panels);
+    PackRightRows(d, RightSource(block), args.ldb, block, begin, end, panels);
+  }
+  Region LeftRegion(int64_t i, int64_t rows, int64_t k0, int64_t kc) const {
+    if (args.transpose_a) return {args.a + k0 * args.lda + i, kc, rows * kSize, args.lda * kSize};
+    return {args.a + i * args.lda + k0, rows, kc * kSize, args.lda * kSize};
+  }
+  Region RightRegion(const RightBlock& block) const {
+    const int64_t rows = args.transpose_b ? block.columns : block.kc, length = args.transpose_b ? block.kc : block.columns;
+    return {RightSource(block), rows, length * kSize, args.ldb * kSize};
+  }
+  LeftPanel<T> Left(int64_t i, int64_t k0) const {
+    if (args.transpose_a) return {args.a + k0 * args.lda + i, 1, args.lda};
+    return {args.a + i * args.lda + k0, args.lda, 1};
+  }
+  RightPanel<T> Right(int64_t j, int64_t k0) const { return {args.b + k0 * args.ldb + j, args.ldb}; }
+  void Rows(int64_t i, int count, int64_t j, T** rows) const {
+    for (int r = 0; r < count; ++r) rows[r] = args.c + (i + r) * args.ldc + j;
+  }
+};
+
+// Few columns: each element is a dot product along k, so that A streams through once, unpacked. C's element (i, j) is
+// c[i * row + j * column]; x holds kColumns rows of length k.
+template <int kRows, int kColumns, class D, typename T = hn::TFromD<D>>
+HWY_NOINLINE void DotTile(D d, int64_t k, const T* a, int64_t lda, const T* x, int64_t ldx, bool add, T* c, int64_t row,
+                          int64_t column) {
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> sum[kRows][kColumns];
+  HWY_UNROLL(4)
+  for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(4)
+    for (int j = 0; j < kColumns; ++j) sum[i][j] = hn::Zero(d);
+  }
+  const auto step = [&](const T* ap, int64_t lda_step, const T* xp, int64_t ldx_step) HWY_ATTR {
+    hn::Vec<D> right[kColumns];
+    HWY_UNROLL(4)
+    for (int j = 0; j < kColumns; ++j) right[j] = hn::LoadU(d, xp + j * ldx_step);
+    HWY_UNROLL(4)
+    for (int i = 0; i < kRows; ++i) {
+      const auto left = hn::LoadU(d, ap + i * lda_step);
+      HWY_UNROLL(4)
+      for (int j = 0; j < kColumns; ++j) sum[i][j] = hn::MulAdd(left, right[j], sum[i][j]);
+    }
+  };
+  int64_t done = 0;
+  for (; done + lanes <= k; done += lanes) step(a + done, lda, x + done, ldx);
+  if (done < k) {
+    constexpr int64_t kMaxLanes = static_cast<int64_t>(hn::MaxLanes(d));
+    HWY_ALIGN T a_tail[kRows * kMaxLanes] = {};
+    HWY_ALIGN T x_tail[kColumns * kMaxLanes] = {};
+    for (int i = 0; i < kRows; ++i) std::copy_n(a + i * lda + done, k - done, a_tail + i * kMaxLanes);
+    for (int j = 0; j < kColumns; ++j) std::copy_n(x + j * ldx + done, k - done, x_tail + j * kMaxLanes);
+    step(a_tail, kMaxLanes, x_tail, kMaxLanes);
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kColumns; ++j) {
+      T* out = c + i * row + j * column;
+      const T value = hn::GetLane(hn::SumOfLanes(d, sum[i][j]));
+      *out = add ? *out + value : value;
+    }
+  }
+}
+
+template <int kColumns, class D, typename T = hn::TFromD<D>>
+void DotRows(D d, int64_t rows, int64_t k, const T* a, int64_t lda, const T* x, int64_t ldx, bool add, T* c,
+             int64_t row, int64_t column) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) DotTile<4, kColumns>(d, k, a + i * lda, lda, x, ldx, add, c + i * row, row, column);
+  for (; i < rows; ++i) DotTile<1, kColumns>(d, k, a + i * lda, lda, x, ldx, add, c + i * row, row, column);
+}
+
+// C[i, j] = <row i of a, row j of x>, j < columns <= kMaxDots. When `gathers`, x is stored transposed.
+template <typename T>
+void Dots(int64_t rows, int64_t columns, int64_t k, const T* a, int64_t lda, const T* x, int64_t ldx, bool gathers,
+          bool add, T* c, int64_t row, int64_t column, std::byte* scratch) {
+  if (gathers && (columns > 1 || ldx > 1)) {
+    T* packed = reinterpret_cast<T*>(scratch);
+    for (int64_t kk = 0; kk < k; ++kk) {
+      for (int64_t j = 0; j < columns; ++j) packed[j * k + kk] = x[kk * ldx + j];
+    }
+    x = packed;
+    ldx = k;
+  }
+  const hn::ScalableTag<T> d;
+  switch (columns) {
+    case 1: return DotRows<1>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    case 2: return DotRows<2>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    case 3: return DotRows<3>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    default: return DotRows<4>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+  }
+}
+
+// Few rows against a row-major B, which is read once, in place, a wide strip at a time. C's element (i, j) is
+// c[i * row + j * column].
+template <int kRows, int kVectors, class D, typename T = hn::TFromD<D>>
+int64_t Strips(D d, int64_t kc, LeftPanel<T> a, RightPanel<T> b, int64_t j, int64_t end, bool add, T* c, int64_t row,
+               int64_t column) {
+  const int64_t width = kVectors * static_cast<int64_t>(hn::Lanes(d));
+  Fetch fetch;
+  for (; j + width <= end; j += width) {
+    Destination<T> out;
+    for (int i = 0; i < kRows; ++i) out.rows[i] = c + i * row + j * column;
+    out.column = column;
+    out.num_rows = kRows;
+    out.num_columns = width;
+    out.add = add;
+    Tile<kRows, kVectors, false>(d, kc, a, {b.p + j, b.step}, out, fetch);
+  }
+  return j;
+}
+
+template <int kRows, typename T>
+void FewRows(int64_t n0, int64_t n1, int64_t k, LeftPanel<T> a, RightPanel<T> b, bool accumulate, T* c, int64_t row,
+             int64_t column, std::byte* scratch) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  constexpr int kWide = kRows == 1 ? 8 : kTileRows > 4 ? 4 : 2;
+  const int64_t k_block = KBlock<T>(k);
+  for (int64_t k0 = 0; k0 < k; k0 += k_block) {
+    const int64_t kc = std::min(k_block, k - k0);
+    const LeftPanel<T> left{a.p + k0 * a.step, a.row, a.step};
+    const RightPanel<T> right{b.p + k0 * b.step, b.step};
+    const bool add = accumulate || k0 > 0;
+    int64_t j = Strips<kRows, kWide>(d, kc, left, right, n0, n1, add, c, row, column);
+    j = Strips<kRows, 1>(d, kc, left, right, j, n1, add, c, row, column);
+    if (j < n1) {
+      T* panel = reinterpret_cast<T*>(scratch);
+      PackRows(right.p + j, right.step, n1 - j, kc, panel, lanes);
+      Fetch fetch;
+      Destination<T> out;
+      for (int i = 0; i < kRows; ++i) out.rows[i] = c + i * row + j * column;
+      out.column = column;
+      out.num_rows = kRows;
+      out.num_columns = n1 - j;
+      out.add = add;
+      Tile<kRows, 1, false>(d, kc, left, {panel, lanes}, out, fetch);
+    }
+  }
+}
+
+// `rows` <= kMaxFewRows rows of A against columns [n0, n1) of a row-major B.
+template <typename T>
+void FewRowsOf(int64_t rows, int64_t n0, int64_t n1, int64_t k, LeftPanel<T> a, RightPanel<T> b, bool accumulate, T* c,
+               int64_t row, int64_t column, std::byte* scratch) {
+  switch (rows) {
+    case 1: return FewRows<1>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    case 2: return FewRows<2>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    case 3: return FewRows<3>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    default: return FewRows<4>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+  }
+}
+
+constexpr int64_t kFew = 4;
+
+template <typename T>
+void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
+  const Piece piece = PieceOf(g.m, g.n, g.k, part, parts);
+  if (piece.empty()) return;
+  if (g.k == 0) {
+    if (!g.accumulate) {
+      for (int64_t i = piece.m0; i < piece.m1; ++i) {
+        std::fill(g.c + i * g.ldc + piece.n0, g.c + i * g.ldc + piece.n1, T{0});
+      }
+    }
+    return;
+  }
+  // The shape of the whole product picks the path, never the piece: the order of summation differs between paths.
+  const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
+  T* const c = g.c + piece.m0 * g.ldc + piece.n0;
+  const LeftPanel<T> a = g.transpose_a ? LeftPanel<T>{g.a + piece.m0, 1, g.lda}
+                                       : LeftPanel<T>{g.a + piece.m0 * g.lda, g.lda, 1};
+  if (g.n <= kFew && !g.transpose_a) {
+    const T* x = g.b + piece.n0 * (g.transpose_b ? g.ldb : 1);
+    return Dots(rows, columns, g.k, a.p, g.lda, x, g.ldb, !g.transpose_b, g.accumulate, c, g.ldc, int64_t{1}, scratch);
+  }
+  if (g.m <= kFew && g.transpose_b) {
+    return Dots(columns, rows, g.k, g.b + piece.n0 * g.ldb, g.ldb, a.p, g.lda, g.transpose_a, g.accumulate, c,
+                int64_t{1}, g.ldc, scratch);
+  }
+  if (g.m <= kFew) {
+    return FewRowsOf(rows, int64_t{0}, columns, g.k, a, {g.b + piece.n0, g.ldb}, g.accumulate, c, g.ldc, int64_t{1},
+                     scratch);
+  }
+  if (g.n <= kFew) {  // C' = B' A', and A' is row-major
+    const LeftPanel<T> b = g.transpose_b ? LeftPanel<T>{g.b + piece.n0 * g.ldb, g.ldb, 1}
+                                         : LeftPanel<T>{g.b + piece.n0, 1, g.ldb};
+    return FewRowsOf(columns, int64_t{0}, rows, g.k, b, {g.a + piece.m0, g.lda}, g.accumulate, c, int64_t{1}, g.ldc,
+                     scratch);
+  }
+  // An operand that stays in L1, or that is used only once or twice, is not worth packing.
+  const int64_t size = static_cast<int64_t>(sizeof(T));
+  const int64_t left_bytes = (g.transpose_a ? g.k : rows) * g.lda * size;
+  const int64_t right_bytes = g.k * g.ldb * size;
+  constexpr int64_t kSmall = 16384;
+  const MatrixProduct<T> product{
+      .args = g,
+      .packs_left = left_bytes > kSmall && columns > 32,
+      .packs_right = g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
+      .right_transposed = g.transpose_b,
+  };
+  MultiplyPiece(hn::ScalableTag<T>(), product, piece, g.k, g.accumulate, scratch);
+}
+
+void GemmF32(const GemmArgs<float>& args, int part, int parts, std::byte* scratch) {
+  GemmPiece(args, part, parts, scratch);
+}
+void GemmF64(const GemmArgs<double>& args, int part, int parts, std::byte* scratch) {
+  GemmPiece(args, part, parts, scratch);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace autodiff
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace autodiff {
+
+HWY_EXPORT(GemmF32);
+HWY_EXPORT(GemmF64);
+
+int64_t GemmScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype) {
+  // The few columns or rows of a product of dots are made contiguous.
+  const int64_t dots = std::min(m, n) <= 4 ? 4 * k * SizeOf(dtype) : 0;
+  return std::max(BlockScratchBytes(m, n, k, dtype), PaddedBytes(dots));
+}
+
+template <typename T>
+void Gemm(const GemmArgs<T>& args, int part, int parts, std::byte* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(GemmF32)(args, part, parts, scratch);
+  } else {
+    HWY_DYNAMIC_DISPATCH(GemmF64)(args, part, parts, scratch);
+  }
+}
+template void Gemm(const GemmArgs<float>&, int, int, std::byte*);
+template void Gemm(const GemmArgs<double>&, int, int, std::byte*);
+
+}  // namespace autodiff
+#endif  // HWY_ONCE

@@ -1,0 +1,342 @@
+#include "autodiff/lower.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "autodiff/kernels/conv.h"
+#include "autodiff/kernels/copy.h"
+#include "autodiff/kernels/gemm.h"
+#include "autodiff/kernels/reduce.h"
+#include "autodiff/parallel.h"
+
+namespace autodiff {
+namespace {
+
+// Below this many elements (or multiply-adds / 16) the threads' meeting costs more than it saves.
+constexpr int64_t kParallelWork = 16 << 10;
+
+template <typename T>
+const T* Read(std::byte* const* bases, const Location& at) {
+  return reinterpret_cast<const T*>(bases[at.space] + at.offset);
+}
+template <typename T>
+T* Write(std::byte* const* bases, const Location& at) {
+  return reinterpret_cast<T*>(bases[at.space] + at.offset);
+}
+
+// Strides of `from` when it is broadcast to `to`.
+Shape BroadcastStrides(const Shape& from, const Shape& to) {
+  const Shape dense = from.Strides();
+  Shape strides;
+  for (int i = 0; i < to.rank(); ++i) {
+    const int j = i - (to.rank() - from.rank());
+    strides.push_back(j < 0 || from[j] == 1 ? 0 : dense[j]);
+  }
+  return strides;
+}
+
+std::string Describe(const Tape& tape, int id) {
+  const Node& n = tape.node(id);
+  std::string text = absl::StrCat("%", id, " = ", n.op_name(), "(");
+  for (size_t i = 0; i < n.inputs.size(); ++i) absl::StrAppend(&text, i > 0 ? ", " : "", "%", n.inputs[i]);
+  return absl::StrCat(text, ") ", n.shape.ToString());
+}
+
+template <typename T>
+Instruction ChainInstruction(const ChainSpec& spec) {
+  auto chain = std::make_shared<const Chain<T>>(spec);
+  Instruction out;
+  out.scratch_bytes = chain->scratch_bytes();
+  out.run = [chain](std::byte* const* bases, std::byte* scratch, int part, int parts) {
+    chain->Run(bases, scratch, part, parts);
+  };
+  return out;
+}
+
+template <typename T>
+Instruction CopyInstruction(const StridedCopy& spec, const Location& from, const Location& to) {
+  const StridedCopy copy = Simplify(spec);
+  Instruction out;
+  out.reads = {from};
+  out.writes = {to};
+  out.parallel = copy.dims.num_elements() >= kParallelWork && copy.dims.rank() > 0 && copy.dims[0] > 1;
+  out.run = [copy, from, to](std::byte* const* bases, std::byte*, int part, int parts) {
+    const auto [begin, end] = Split(copy.dims.rank() == 0 ? 1 : copy.dims[0], 1, part, parts);
+    CopyStrided<T>(copy, Read<T>(bases, from), Write<T>(bases, to), begin, end);
+  };
+  return out;
+}
+
+template <typename T>
+Instruction ZeroInstruction(const Location& to) {
+  Instruction out;
+  out.writes = {to};
+  out.run = [to](std::byte* const* bases, std::byte*, int part, int) {
+    if (part == 0) std::memset(Write<T>(bases, to), 0, static_cast<size_t>(to.bytes));
+  };
+  return out;
+}
+
+template <typename T>
+Instruction ReduceInstruction(const Node& n, const Shape& from, const Location& in, const Location& out_at) {
+  const Reduction kind = n.kind == OpKind::kSum ? Reduction::kSum : Reduction::kMax;
+  int64_t outer = 1, reduce = 1, inner = 1;
+  for (int i = 0; i < from.rank(); ++i) {
+    (i < n.attributes[0] ? outer : i < n.attributes[1] ? reduce : inner) *= from[i];
+  }
+  Instruction out;
+  out.reads = {in};
+  out.writes = {out_at};
+  out.parallel = outer * reduce * inner >= kParallelWork && outer * inner > 1;
+  out.run = [=](std::byte* const* bases, std::byte*, int part, int parts) {
+    const auto [begin, end] = Split(outer * inner, 16, part, parts);
+    Reduce<T>(kind, Read<T>(bases, in), outer, reduce, inner, Write<T>(bases, out_at), begin, end);
+  };
+  return out;
+}
+
+template <typename T>
+Instruction MatmulInstruction(const Node& n, const Shape& a, const Location& a_at, const Location& b_at,
+                              const Location& c_at) {
+  const bool ta = n.attributes[0] != 0, tb = n.attributes[1] != 0;
+  const int rank = n.shape.rank();
+  GemmArgs<T> args;
+  args.m = n.shape[rank - 2];
+  args.n = n.shape[rank - 1];
+  args.k = a[ta ? rank - 2 : rank - 1];
+  args.transpose_a = ta;
+  args.transpose_b = tb;
+  args.lda = ta ? args.m : args.k;
+  args.ldb = tb ? args.k : args.n;
+  args.ldc = args.n;
+  int64_t batch = 1;
+  for (int i = 0; i < rank - 2; ++i) batch *= n.shape[i];
+
+  Instruction out;
+  out.reads = {a_at, b_at};
+  out.writes = {c_at};
+  out.scratch_bytes = GemmScratchBytes(args.m, args.n, args.k, DTypeOf<T>());
+  out.parallel = batch * args.m * args.n * args.k / 16 >= kParallelWork;
+  out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
+    auto product = [&](int64_t i, int p, int ps) {
+      GemmArgs<T> here = args;
+      here.a = Read<T>(bases, a_at) + i * args.m * args.k;
+      here.b = Read<T>(bases, b_at) + i * args.k * args.n;
+      here.c = Write<T>(bases, c_at) + i * args.m * args.n;
+      Gemm<T>(here, p, ps, scratch);
+    };
+    if (batch >= parts) {
+      const auto [begin, end] = Split(batch, 1, part, parts);
+      for (int64_t i = begin; i < end; ++i) product(i, 0, 1);
+    } else {
+      for (int64_t i = 0; i < batch; ++i) product(i, part, parts);
+    }
+  };
+  return out;
+}
+
+template <typename T>
+Instruction ConvInstruction(const Node& n, const Shape& in0, const Shape& in1, const Location& a, const Location& b,
+                            const Location& c) {
+  // x [N, H, W, C] and w [KH, KW, C, O], whichever of the three the node computes.
+  const Shape& x = n.kind == OpKind::kConvInputAdjoint ? n.shape : in0;
+  const Shape& w = n.kind == OpKind::kConvWeightAdjoint ? n.shape : in1;
+  ConvShape shape;
+  shape.n = x[0], shape.h = x[1], shape.w = x[2], shape.c = x[3];
+  shape.kh = w[0], shape.kw = w[1], shape.o = w[3];
+  shape.stride_h = n.attributes[0], shape.stride_w = n.attributes[1];
+  shape.pad_top = n.attributes[2], shape.pad_bottom = n.attributes[3];
+  shape.pad_left = n.attributes[4], shape.pad_right = n.attributes[5];
+  Instruction out;
+  out.reads = {a, b};
+  out.writes = {c};
+  out.parallel = true;
+  const OpKind kind = n.kind;
+  out.scratch_bytes = ConvScratchBytes(shape, DTypeOf<T>());
+  out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
+    const T* p = Read<T>(bases, a);
+    const T* q = Read<T>(bases, b);
+    T* r = Write<T>(bases, c);
+    if (kind == OpKind::kConv) {
+      ConvForward<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
+    } else if (kind == OpKind::kConvInputAdjoint) {
+      ConvInputAdjoint<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
+    } else {
+      ConvWeightAdjoint<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
+    }
+  };
+  return out;
+}
+
+template <typename T>
+std::vector<Instruction> LowerNodeT(const Tape& tape, int id, const LocationOf& where) {
+  const Node& n = tape.node(id);
+  const Location to = where(id);
+  const Location in0 = where(n.inputs[0]);
+  const Shape& from = tape.node(n.inputs[0]).shape;
+  std::vector<Instruction> out;
+  switch (n.kind) {
+    case OpKind::kBroadcast:
+      out.push_back(CopyInstruction<T>({n.shape, BroadcastStrides(from, n.shape), n.shape.Strides(), 0, 0}, in0, to));
+      break;
+    case OpKind::kPermute: {
+      const Shape dense = from.Strides();
+      Shape strides;
+      for (int64_t axis : n.attributes) strides.push_back(dense[static_cast<int>(axis)]);
+      out.push_back(CopyInstruction<T>({n.shape, strides, n.shape.Strides(), 0, 0}, in0, to));
+      break;
+    }
+    case OpKind::kSlice:
+    case OpKind::kPad: {
+      const bool slice = n.kind == OpKind::kSlice;
+      const Shape outer = (slice ? from : n.shape).Strides();
+      int64_t offset = 0;
+      for (int i = 0; i < outer.rank(); ++i) offset += n.attributes[static_cast<size_t>(i)] * outer[i];
+      if (slice) {
+        out.push_back(CopyInstruction<T>({n.shape, outer, n.shape.Strides(), offset, 0}, in0, to));
+      } else {
+        out.push_back(ZeroInstruction<T>(to));
+        out.push_back(CopyInstruction<T>({from, from.Strides(), outer, 0, offset}, in0, to));
+      }
+      break;
+    }
+    case OpKind::kConcat: {
+      const int axis = static_cast<int>(n.attributes[0]);
+      const Shape strides = n.shape.Strides();
+      int64_t begin = 0;
+      for (int input : n.inputs) {
+        const Shape& part = tape.node(input).shape;
+        out.push_back(
+            CopyInstruction<T>({part, part.Strides(), strides, 0, begin * strides[axis]}, where(input), to));
+        begin += part[axis];
+      }
+      break;
+    }
+    case OpKind::kSum:
+    case OpKind::kMax:
+      out.push_back(ReduceInstruction<T>(n, from, in0, to));
+      break;
+    case OpKind::kMatmul:
+      out.push_back(MatmulInstruction<T>(n, from, in0, where(n.inputs[1]), to));
+      break;
+    case OpKind::kConv:
+    case OpKind::kConvInputAdjoint:
+    case OpKind::kConvWeightAdjoint:
+      out.push_back(ConvInstruction<T>(n, from, tape.node(n.inputs[1]).shape, in0, where(n.inputs[1]), to));
+      break;
+    case OpKind::kInput:
+    case OpKind::kConstant:
+    case OpKind::kTensor:
+    case OpKind::kElementwise:
+    case OpKind::kReshape:
+    case OpKind::kStopGradient:
+      break;  // no step of their own
+  }
+  for (Instruction& instruction : out) instruction.name = Describe(tape, id);
+  return out;
+}
+
+}  // namespace
+
+ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored,
+                        bool fuse) {
+  ChainSpec spec;
+  spec.num_elements = tape.node(step.nodes[0]).shape.num_elements();
+  std::map<int, size_t> result;  // node of this chain -> its op
+  for (size_t i = 0; i < step.nodes.size(); ++i) result[step.nodes[i]] = i;
+
+  // First number the constants and the loads, then the results.
+  struct Ref {
+    enum { kConstant, kLoad, kResult } kind;
+    size_t index;
+  };
+  std::map<int64_t, size_t> constants;  // by their bits: a NaN has no place in an order, and −0 is not 0
+  std::map<std::pair<int, int>, size_t> loads;  // (source node, node whose shape it is broadcast to or -1 if dense)
+  std::vector<std::vector<Ref>> refs;
+  for (int id : step.nodes) {
+    refs.emplace_back();
+    for (int input : tape.node(id).inputs) {
+      int source = input;
+      if (fuse) {
+        // One broadcast can be read through; of two in a row the inner one's result is read from memory.
+        if (IsBroadcastLoad(tape, source)) source = tape.node(source).inputs[0];
+        while (IsBroadcastLoad(tape, source)) source = tape.node(source).inputs[0];
+      }
+      const Storage storage = StorageOf(tape, source);
+      const Node& root = tape.node(storage.node);
+      if (const auto it = result.find(storage.node); it != result.end() && source == input) {
+        refs.back().push_back({Ref::kResult, it->second});
+      } else if (root.kind == OpKind::kConstant) {
+        const auto [c, inserted] = constants.emplace(root.attributes[0], spec.constants.size());
+        if (inserted) spec.constants.push_back(root.constant());
+        refs.back().push_back({Ref::kConstant, c->second});
+      } else {
+        const bool dense = tape.node(source).shape.num_elements() == spec.num_elements;
+        const auto [l, inserted] = loads.emplace(std::make_pair(source, dense ? -1 : input), spec.loads.size());
+        if (inserted) {
+          ChainLoad load;
+          load.location = where(source);
+          load.dense = dense;
+          if (!dense) {
+            load.dims = tape.node(input).shape;
+            load.strides = BroadcastStrides(tape.node(source).shape, load.dims);
+          }
+          spec.loads.push_back(load);
+        }
+        refs.back().push_back({Ref::kLoad, l->second});
+      }
+    }
+  }
+  for (size_t i = 0; i < step.nodes.size(); ++i) {
+    ChainOp op;
+    op.op = tape.node(step.nodes[i]).elementwise;
+    for (const Ref& ref : refs[i]) {
+      const size_t base = ref.kind == Ref::kConstant ? 0
+                          : ref.kind == Ref::kLoad   ? spec.constants.size()
+                                                     : spec.constants.size() + spec.loads.size();
+      op.operands.push_back(static_cast<int>(base + ref.index));
+    }
+    op.stored = stored(step.nodes[i]);
+    if (op.stored) op.location = where(step.nodes[i]);
+    spec.ops.push_back(op);
+  }
+  return spec;
+}
+
+Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored,
+                       bool fuse) {
+  const ChainSpec spec = MakeChainSpec(tape, step, where, stored, fuse);
+  Instruction out =
+      tape.dtype() == DType::kF32 ? ChainInstruction<float>(spec) : ChainInstruction<double>(spec);
+  for (const ChainLoad& load : spec.loads) out.reads.push_back(load.location);
+  for (const ChainOp& op : spec.ops) {
+    if (op.stored) out.writes.push_back(op.location);
+  }
+  out.parallel = spec.num_elements * static_cast<int64_t>(spec.ops.size()) >= kParallelWork;
+  for (int id : step.nodes) absl::StrAppend(&out.name, out.name.empty() ? "" : "; ", Describe(tape, id));
+  return out;
+}
+
+std::vector<Instruction> LowerNode(const Tape& tape, int id, const LocationOf& where) {
+  return tape.dtype() == DType::kF32 ? LowerNodeT<float>(tape, id, where) : LowerNodeT<double>(tape, id, where);
+}
+
+Instruction LowerCopy(const Location& from, const Location& to) {
+  Instruction out;
+  out.name = "copy";
+  out.reads = {from};
+  out.writes = {to};
+  out.parallel = to.bytes / 4 >= kParallelWork;
+  out.run = [from, to](std::byte* const* bases, std::byte*, int part, int parts) {
+    const auto [begin, end] = Split(to.bytes, kAlignment, part, parts);
+    if (begin < end) std::memcpy(Write<std::byte>(bases, to) + begin, Read<std::byte>(bases, from) + begin,
+                                 static_cast<size_t>(end - begin));
+  };
+  return out;
+}
+
+}  // namespace autodiff

@@ -1,0 +1,279 @@
+// Trains an energy on images, then walks and jumps to draw new ones.
+//
+//   bazel run -c opt //examples:images                                  # Fashion-MNIST, about five minutes
+//   bazel run -c opt //examples:images -- --images=my_pictures/ --sigma=0.2 --out=runs/mine
+#include <cstdio>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "autodiff/parallel.h"
+#include "neb/cli/progress.h"
+#include "neb/cli/run_folder.h"
+#include "neb/dataset.h"
+#include "neb/image.h"
+#include "neb/image_grid.h"
+#include "neb/neb.h"
+#include "neb/plot.h"
+#include "neb/reference.h"
+#include "nlohmann/json.hpp"
+
+ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
+          "what to learn: an IDX file (plain or .gz), or a folder of PNG or JPEG files of one size");
+ABSL_FLAG(std::string, out, "runs/images", "folder for the pictures, the model and the metrics");
+ABSL_FLAG(double, sigma, 0.3, "standard deviation of the noise; pixels are in [0, 1]");
+ABSL_FLAG(int64_t, steps, 10000, "minibatches to train on");
+ABSL_FLAG(int64_t, batch, 128, "images in a minibatch");
+ABSL_FLAG(double, lr, 1e-3, "peak learning rate");
+ABSL_FLAG(std::vector<std::string>, hidden, std::vector<std::string>({"1024", "1024"}),
+          "units of the network's hidden layers");
+ABSL_FLAG(uint64_t, seed, 1, "of everything random: a run is a function of its flags, not of its threads");
+ABSL_FLAG(int, threads, 0, "threads; 0: one for each processor");
+
+namespace {
+
+constexpr int kChains = 10;   // rows of samples.png
+constexpr int kJumps = 16;    // its columns
+constexpr int kBetween = 200; // iterations of the walk between them
+
+using neb::Params;
+using neb::Tensor;
+using neb::Var;
+
+// Rows begin .. end - 1 of x [n, d].
+Tensor Rows(const Tensor& x, int64_t begin, int64_t end) {
+  const size_t d = static_cast<size_t>(x.shape()[1]);
+  return Tensor::From<float>({end - begin, x.shape()[1]},
+                             x.data<float>().subspan(static_cast<size_t>(begin) * d, static_cast<size_t>(end - begin) * d));
+}
+
+struct Settings {
+  double sigma;
+  std::vector<int64_t> hidden;
+};
+
+absl::StatusOr<Settings> ReadSettings() {
+  Settings s{absl::GetFlag(FLAGS_sigma), {}};
+  if (!(s.sigma > 0) || !std::isfinite(s.sigma)) {
+    return absl::InvalidArgumentError(absl::StrCat("--sigma must be positive, got ", s.sigma));
+  }
+  if (absl::GetFlag(FLAGS_steps) < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--steps must be >= 0, got ", absl::GetFlag(FLAGS_steps)));
+  }
+  if (absl::GetFlag(FLAGS_batch) < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("--batch must be >= 1, got ", absl::GetFlag(FLAGS_batch)));
+  }
+  if (!(absl::GetFlag(FLAGS_lr) > 0)) {
+    return absl::InvalidArgumentError(absl::StrCat("--lr must be positive, got ", absl::GetFlag(FLAGS_lr)));
+  }
+  if (absl::GetFlag(FLAGS_threads) < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--threads must be >= 0, got ", absl::GetFlag(FLAGS_threads)));
+  }
+  for (const std::string& text : absl::GetFlag(FLAGS_hidden)) {
+    int64_t units = 0;
+    if (!absl::SimpleAtoi(text, &units) || units < 1) {
+      return absl::InvalidArgumentError(absl::StrCat("--hidden must be positive numbers, got \"", text, "\""));
+    }
+    s.hidden.push_back(units);
+  }
+  return s;
+}
+
+// The images to train on and those to measure with: a test file that lies beside the training file, or one in ten.
+absl::StatusOr<neb::TrainHeldOut> ReadData() {
+  const std::string path = neb::UserPath(absl::GetFlag(FLAGS_images));
+  absl::StatusOr<neb::Dataset> images = neb::ReadImages(path);
+  if (!images.ok()) return images.status();
+  if (const std::optional<std::string> sibling = neb::HeldOutSibling(path); sibling.has_value()) {
+    absl::StatusOr<neb::Dataset> held_out = neb::ReadImages(*sibling);
+    if (!held_out.ok()) return held_out.status();
+    if (!(held_out->item_shape == images->item_shape)) {
+      return absl::InvalidArgumentError(absl::StrCat(*sibling, ": images of ", held_out->item_shape.ToString(),
+                                                     ", but those of ", path, " are ", images->item_shape.ToString()));
+    }
+    return neb::TrainHeldOut{*std::move(images), *std::move(held_out)};
+  }
+  return neb::Split(*std::move(images), 0.1, absl::GetFlag(FLAGS_seed));
+}
+
+absl::Status WriteLossCurve(const std::string& path, const neb::TrainResult& result, const std::string& name,
+                            double no_model, double linear) {
+  neb::Series train{.name = "training minibatches"}, held_out{.name = "held out", .markers = true};
+  for (const neb::Progress& p : result.history) {
+    train.x.push_back(static_cast<double>(p.step));
+    train.y.push_back(p.loss);
+    if (std::isnan(p.held_out_loss)) continue;
+    held_out.x.push_back(static_cast<double>(p.step));
+    held_out.y.push_back(p.held_out_loss);
+  }
+  neb::LinePlotOptions options{.title = absl::StrFormat("%s, σ = %g", name, absl::GetFlag(FLAGS_sigma)),
+                               .x_label = "step",
+                               .y_label = "loss per image",
+                               .log_y = true,
+                               .references = {{no_model, absl::StrFormat("no model %.4g", no_model)}}};
+  if (linear > 0) options.references.push_back({linear, absl::StrFormat("linear (Wiener) %.4g", linear)});
+  absl::StatusOr<neb::Image> plot = neb::LinePlot({train, held_out}, options);
+  return plot.ok() ? neb::WritePng(path, *plot) : plot.status();
+}
+
+absl::Status WriteDenoised(const std::string& path, neb::Model& model, const neb::Dataset& held_out,
+                           autodiff::ThreadPool* pool) {
+  const int64_t count = std::min<int64_t>(16, held_out.size());
+  const Tensor clean = Rows(held_out.x, 0, count);
+  const Tensor noisy = neb::NoisyStarts(clean, model, absl::GetFlag(FLAGS_seed));
+  Tensor all({3 * count, model.d()});
+  const size_t size = static_cast<size_t>(count * model.d());
+  const std::span<float> cells = all.data<float>();
+  std::copy_n(clean.data<float>().begin(), size, cells.begin());
+  std::copy_n(noisy.data<float>().begin(), size, cells.begin() + static_cast<std::ptrdiff_t>(size));
+  absl::Status s = model.Evaluate(noisy.data<float>(), {.x_hat = cells.subspan(2 * size)}, pool);
+  if (!s.ok()) return s;
+  absl::StatusOr<neb::Image> grid = neb::Grid(all, held_out.item_shape, 3, static_cast<int>(count),
+                                              {.row_labels = {"clean", "noisy", "x̂"}});
+  return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
+}
+
+// Chains from uniform noise, seen through their jumps.
+absl::Status WriteSamples(const std::string& path, neb::Model& model, autodiff::ThreadPool* pool) {
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  absl::StatusOr<neb::Walk> walk =
+      neb::Walk::Create(model, neb::UniformStarts(kChains, model, seed), {.seed = seed, .pool = pool});
+  if (!walk.ok()) return walk.status();
+  Tensor all({kChains * kJumps, model.d()});
+  std::vector<std::string> columns;
+  const size_t d = static_cast<size_t>(model.d());
+  for (int column = 0; column < kJumps; ++column) {
+    if (absl::Status s = walk->Run(kBetween); !s.ok()) return s;
+    absl::StatusOr<Tensor> x_hat = walk->Jump();
+    if (!x_hat.ok()) return x_hat.status();
+    for (size_t chain = 0; chain < kChains; ++chain) {
+      std::copy_n(x_hat->data<float>().subspan(chain * d).begin(), d,
+                  all.data<float>().subspan((chain * kJumps + static_cast<size_t>(column)) * d).begin());
+    }
+    columns.push_back(absl::StrCat(walk->iterations()));
+  }
+  absl::StatusOr<neb::Image> grid = neb::Grid(
+      all, model.item_shape(), kChains, kJumps,
+      {.title = "Jumps from one walk per row, by iteration", .column_labels = columns});
+  return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
+}
+
+absl::Status Run() {
+  const absl::StatusOr<Settings> settings = ReadSettings();
+  if (!settings.ok()) return settings.status();
+  const absl::StatusOr<neb::TrainHeldOut> data = ReadData();
+  if (!data.ok()) return data.status();
+  const neb::Dataset& train = data->train;
+  const neb::Dataset& held_out = data->held_out;
+  const int64_t d = train.item_shape.num_elements();
+  const double sigma = settings->sigma;
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  autodiff::ThreadPool pool(absl::GetFlag(FLAGS_threads));
+
+  // The energy ‖y − ν(y)‖²/2σ², ν a multi-layer perceptron that starts as the Wiener filter.
+  std::vector<int64_t> units = settings->hidden;
+  units.push_back(d);
+  const neb::Energy energy = neb::ResidualDenoiser(
+      [units](Var z, Params& p) { return neb::Mlp(p, z, units, {.last_weight_init = autodiff::Zeros()}); },
+      neb::MeasureScales(train.x, sigma));
+  absl::StatusOr<neb::Model> model = neb::Model::Create(energy, train.item_shape, sigma, seed);
+  if (!model.ok()) return model.status();
+
+  absl::StatusOr<neb::RunFolder> out = neb::RunFolder::Create(neb::UserPath(absl::GetFlag(FLAGS_out)));
+  if (!out.ok()) return out.status();
+  neb::TrainOptions options{.steps = absl::GetFlag(FLAGS_steps),
+                            .batch = absl::GetFlag(FLAGS_batch),
+                            .learning_rate = absl::GetFlag(FLAGS_lr),
+                            .seed = seed,
+                            .pool = &pool};
+  absl::Status s = out->WriteSettings({{"images", absl::GetFlag(FLAGS_images)},
+                                       {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
+                                       {"training_images", train.size()},
+                                       {"held_out_images", held_out.size()},
+                                       {"energy", "residual denoiser, MLP"},
+                                       {"hidden", settings->hidden},
+                                       {"sigma", sigma},
+                                       {"steps", options.steps},
+                                       {"batch", options.batch},
+                                       {"learning_rate", options.learning_rate},
+                                       {"warmup", options.warmup},
+                                       {"ema_decay", options.adam.ema_decay},
+                                       {"seed", seed},
+                                       {"threads", pool.threads()},
+                                       {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}});
+  if (!s.ok()) return s;
+  std::printf("%s: %d training and %d held-out images of %s; %d parameters; %d threads\n", train.name.c_str(),
+              static_cast<int>(train.size()), static_cast<int>(held_out.size()), train.item_shape.ToString().c_str(),
+              static_cast<int>(model->params().num_trainable()), pool.threads());
+  std::fflush(stdout);
+
+  const std::string model_path = out->Path("model.safetensors");
+  absl::Status saved = absl::OkStatus();
+  absl::StatusOr<neb::TrainResult> result;
+  {
+    neb::ProgressLine line("images");
+    options.on_progress = [&](const neb::Progress& p) {
+      line.Show(p);
+      saved.Update(out->AppendMetrics({{"step", p.step},
+                                       {"loss", p.loss},
+                                       {"held_out_loss", p.held_out_loss},
+                                       {"learning_rate", p.rate},
+                                       {"samples_per_second", p.samples_per_second},
+                                       {"seconds", p.seconds}}));
+      if (!std::isnan(p.held_out_loss)) saved.Update(model->Save(model_path));
+    };
+    result = neb::Train(*model, train.x, &held_out.x, options);
+  }
+  if (!result.ok()) return result.status();
+  if (!saved.ok()) return saved;
+  if (s = model->Save(model_path); !s.ok()) return s;
+
+  const absl::StatusOr<double> loss = neb::MeasureLoss(*model, held_out.x, held_out.size(), seed, &pool);
+  if (!loss.ok()) return loss.status();
+  const double no_model = neb::NoModelLoss(sigma, d);
+  double linear = 0;
+  if (d <= neb::LinearEstimator::kMaxDimension) {
+    const absl::StatusOr<neb::LinearEstimator> wiener = neb::LinearEstimator::Fit(train.x, sigma, &pool);
+    if (!wiener.ok()) return wiener.status();
+    linear = wiener->Loss(held_out.x, &pool);
+  }
+  s = WriteLossCurve(out->Path("loss.png"), *result, train.name, no_model, linear);
+  s.Update(WriteDenoised(out->Path("denoise.png"), *model, held_out, &pool));
+  s.Update(WriteSamples(out->Path("samples.png"), *model, &pool));
+  if (!s.ok()) return s;
+
+  std::printf("Held-out loss per image, ‖x − x̂‖² summed over %d pixels, mean of %d images:\n", static_cast<int>(d),
+              static_cast<int>(held_out.size()));
+  std::printf("  this energy      %8.3f\n", *loss);
+  if (linear > 0) std::printf("  linear (Wiener)  %8.3f\n", linear);
+  std::printf("  no model (σ²d)   %8.3f\n", no_model);
+  std::printf("Trained for %s. See samples.png, denoise.png and loss.png in\n  %s\n",
+              neb::HumanDuration(result->seconds).c_str(), out->Path("").c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "Trains an energy on images, then walks and jumps to draw new ones. Writes samples.png, denoise.png, loss.png,\n"
+      "model.safetensors, settings.json and metrics.jsonl.\n\n"
+      "  bazel run -c opt //examples:images -- [flags]");
+  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
+  absl::Status status = rest.size() > 1 ? absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", rest[1], "\""))
+                                        : Run();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "images: %s\n", std::string(status.message()).c_str());
+  return 1;
+}

@@ -1,0 +1,97 @@
+// A density in the plane, learned from points: the energy as a heat map, with jumps of a walk on it.
+//
+//   bazel run -c opt //examples:two_moons        # writes two_moons.png
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_format.h"
+#include "neb/cli/run_folder.h"
+#include "neb/dataset.h"
+#include "neb/image.h"
+#include "neb/neb.h"
+#include "neb/plot.h"
+
+ABSL_FLAG(std::string, out, "two_moons.png", "the picture to write");
+ABSL_FLAG(double, sigma, 0.15, "standard deviation of the noise");
+ABSL_FLAG(int64_t, steps, 5000, "minibatches to train on");
+
+namespace {
+
+using neb::Params;
+using neb::Tensor;
+using neb::Var;
+
+// A network on top of a bowl: the bowl wins far away, so that walks come back from everywhere.
+Var Phi(Var y, Params& p) {
+  return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1});
+}
+
+// φ on a grid, as large as the picture needs.
+absl::StatusOr<neb::Field> EnergyField(neb::Model& model) {
+  const int64_t nx = 220, ny = 160;
+  neb::Field field{.values = Tensor({ny, nx}), .x_low = -1.8, .x_high = 2.8, .y_low = -1.4, .y_high = 1.9};
+  std::vector<float> y;
+  for (int64_t i = 0; i < ny; ++i) {
+    for (int64_t j = 0; j < nx; ++j) {
+      const double u = static_cast<double>(j) / (nx - 1), v = static_cast<double>(i) / (ny - 1);
+      y.push_back(static_cast<float>(field.x_low + u * (field.x_high - field.x_low)));
+      y.push_back(static_cast<float>(field.y_low + v * (field.y_high - field.y_low)));
+    }
+  }
+  if (absl::Status s = model.Evaluate(y, {.energy = field.values.data<float>()}); !s.ok()) return s;
+  float lowest = field.values.data<float>()[0];  // energies are known up to a constant
+  for (float v : field.values.data<float>()) lowest = std::min(lowest, v);
+  for (float& v : field.values.data<float>()) v -= lowest;
+  return field;
+}
+
+std::vector<neb::Point> Points(const Tensor& x) {
+  std::vector<neb::Point> points;
+  for (int64_t i = 0; i < x.shape()[0]; ++i) points.push_back({x.at(2 * i), x.at(2 * i + 1)});
+  return points;
+}
+
+absl::Status Run() {
+  const neb::Dataset moons = neb::TwoMoons(/*n=*/10000, /*noise=*/0.02f, /*seed=*/1);
+  absl::StatusOr<neb::Model> model = neb::Model::Create(Phi, moons.item_shape, absl::GetFlag(FLAGS_sigma));
+  if (!model.ok()) return model.status();
+  absl::StatusOr<neb::TrainResult> trained =
+      neb::Train(*model, moons.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256});
+  if (!trained.ok()) return trained.status();
+
+  absl::StatusOr<neb::Walk> walk = neb::Walk::Create(*model, neb::UniformStarts(/*chains=*/400, *model, /*seed=*/1), {});
+  if (!walk.ok()) return walk.status();
+  if (absl::Status s = walk->Run(2000); !s.ok()) return s;
+  absl::StatusOr<Tensor> x_hat = walk->Jump();
+  if (!x_hat.ok()) return x_hat.status();
+
+  absl::StatusOr<neb::Field> field = EnergyField(*model);
+  if (!field.ok()) return field.status();
+  absl::StatusOr<neb::Image> picture =
+      neb::HeatMap(*field, {.title = absl::StrFormat("Two moons: the learned energy and 400 jumps, σ = %g", model->sigma()),
+                            .value_label = "φ − min φ",
+                            .high = 12,
+                            .contours = 10,
+                            .points = {{.points = Points(*x_hat)}}});
+  if (!picture.ok()) return picture.status();
+  const std::string path = neb::UserPath(absl::GetFlag(FLAGS_out));
+  if (absl::Status s = neb::WritePng(path, *picture); !s.ok()) return s;
+  std::printf("loss %.5f (no model: %.5f); wrote %s\n", trained->history.empty() ? 0.0 : trained->history.back().loss,
+              2 * model->sigma() * model->sigma(), path.c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("Learns the energy of two moons in the plane and draws it with samples.");
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status status = Run();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "two_moons: %s\n", std::string(status.message()).c_str());
+  return 1;
+}

@@ -1,0 +1,48 @@
+#include "neb/cli/run_folder.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "neb/file.h"
+#include "nlohmann/json.hpp"
+
+namespace neb {
+
+std::string UserPath(const std::string& path) {
+  const char* const base = std::getenv("BUILD_WORKING_DIRECTORY");
+  if (base == nullptr || path.empty() || path[0] == '/') return path;
+  return absl::StrCat(base, "/", path);
+}
+
+absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return absl::InvalidArgumentError(absl::StrCat("cannot create the folder ", path, ": ", error.message()));
+  RunFolder folder(path);
+  // An empty file now is better than a surprise after an hour.
+  const std::string metrics = folder.Path("metrics.jsonl");
+  errno = 0;
+  if (!std::ofstream(metrics, std::ios::trunc)) {
+    return absl::InvalidArgumentError(absl::StrCat("cannot write to the folder ", path, ": ", std::strerror(errno)));
+  }
+  return folder;
+}
+
+absl::Status RunFolder::WriteSettings(const nlohmann::ordered_json& settings) const {
+  return WriteFile(Path("settings.json"), settings.dump(2) + "\n");
+}
+
+absl::Status RunFolder::AppendMetrics(const nlohmann::ordered_json& metrics) const {
+  std::ofstream file(Path("metrics.jsonl"), std::ios::app);
+  file << metrics.dump() << "\n" << std::flush;
+  if (!file) return absl::UnknownError(absl::StrCat("cannot write ", Path("metrics.jsonl"), ": ", std::strerror(errno)));
+  return absl::OkStatus();
+}
+
+}  // namespace neb

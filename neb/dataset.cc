@@ -1,0 +1,146 @@
+#include "neb/dataset.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <numbers>
+#include <numeric>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "autodiff/random.h"
+#include "neb/idx.h"
+#include "neb/image_folder.h"
+
+namespace neb {
+namespace {
+
+namespace fs = std::filesystem;
+
+void CheckOwn(bool ok, const char* what) {
+  if (ok) return;
+  std::fprintf(stderr, "neb/dataset: %s\n", what);
+  std::abort();
+}
+
+// The permutation that a split is cut from. Batches shuffles with steps 0, 1, …: this one no run reaches.
+constexpr uint64_t kSplitStep = (uint64_t{1} << 48) - 1;
+
+Dataset Rows(const Dataset& data, std::span<const int64_t> indices) {
+  Dataset part;
+  part.item_shape = data.item_shape;
+  part.name = data.name;
+  autodiff::Shape shape = data.x.shape();
+  shape[0] = static_cast<int64_t>(indices.size());
+  part.x = autodiff::Tensor(shape, data.x.dtype());
+  GatherRows(data.x, indices, part.x);
+  return part;
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> ReadImages(const std::string& path, int64_t max_items) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored) ? ReadImageFolder(path, max_items) : ReadIdx(path, max_items);
+}
+
+std::optional<std::string> HeldOutSibling(const std::string& train_path) {
+  const fs::path path(train_path);
+  const std::string file = path.filename().string();
+  if (file != "train-images-idx3-ubyte" && file != "train-images-idx3-ubyte.gz") return std::nullopt;
+  const bool gzip = path.extension() == ".gz";
+  const fs::path plain_sibling = path.parent_path() / "t10k-images-idx3-ubyte";
+  const fs::path gzip_sibling = path.parent_path() / "t10k-images-idx3-ubyte.gz";
+  std::error_code ignored;
+  for (const fs::path& sibling : {gzip ? gzip_sibling : plain_sibling, gzip ? plain_sibling : gzip_sibling}) {
+    if (fs::exists(sibling, ignored)) return sibling.string();
+  }
+  return std::nullopt;
+}
+
+Dataset TwoMoons(int64_t n, float noise, uint64_t seed) {
+  CheckOwn(n >= 1, "TwoMoons: n must be at least 1");
+  Dataset data;
+  data.name = "two moons";
+  data.item_shape = {2};
+  data.x = autodiff::Tensor({n, 2});
+  std::span<float> x = data.x.data<float>();
+  autodiff::FillNormal({.seed = seed, .stream = autodiff::kSynthetic}, 0, x);
+  const int64_t outer = n / 2;
+  for (int64_t i = 0; i < n; ++i) {
+    const bool is_outer = i < outer;
+    const int64_t place = is_outer ? i : i - outer;
+    const int64_t last = std::max<int64_t>((is_outer ? outer : n - outer) - 1, 1);
+    const double t = std::numbers::pi * static_cast<double>(place) / static_cast<double>(last);
+    const double moon[2] = {is_outer ? std::cos(t) : 1 - std::cos(t), is_outer ? std::sin(t) : 0.5 - std::sin(t)};
+    for (size_t c = 0; c < 2; ++c) {
+      float& coordinate = x[static_cast<size_t>(2 * i) + c];
+      coordinate = static_cast<float>(moon[c]) + noise * coordinate;
+    }
+  }
+  return data;
+}
+
+absl::StatusOr<TrainHeldOut> Split(Dataset data, double held_out, uint64_t seed) {
+  const int64_t n = data.size();
+  const double wanted = held_out < 1 ? std::round(held_out * static_cast<double>(n)) : held_out;
+  // Written so that NaN fails too.
+  if (!(wanted >= 1 && wanted <= static_cast<double>(n - 1) && wanted == std::floor(wanted))) {
+    return absl::InvalidArgumentError(absl::StrCat(data.name, ": cannot hold out ", held_out, " of ", n,
+                                                   " items: expected a fraction below 1, or a whole number from 1 to ",
+                                                   n - 1, ", that leaves at least one item on either side"));
+  }
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  autodiff::Shuffle({.seed = seed, .stream = autodiff::kShuffling, .step = kSplitStep}, order);
+  const auto [rest, first] = std::pair(std::span(order).subspan(static_cast<size_t>(wanted)),
+                                       std::span(order).first(static_cast<size_t>(wanted)));
+  TrainHeldOut parts = {.train = Rows(data, rest), .held_out = Rows(data, first)};
+  parts.held_out.name += " (held out)";
+  return parts;
+}
+
+Batches::Batches(int64_t n, BatchOptions options)
+    : batch_size_(options.batch_size), seed_(options.seed), order_(static_cast<size_t>(std::max<int64_t>(n, 0))) {
+  CheckOwn(n >= 1 && options.batch_size >= 1, "Batches: n and batch_size must be at least 1");
+  batch_size_ = std::min(batch_size_, n);
+  per_epoch_ = options.keep_partial ? (n + batch_size_ - 1) / batch_size_ : n / batch_size_;
+}
+
+std::span<const int64_t> Batches::At(int64_t step) {
+  CheckOwn(step >= 0, "Batches::At: step must not be negative");
+  const int64_t epoch = step / per_epoch_;
+  if (epoch != epoch_) {
+    std::iota(order_.begin(), order_.end(), 0);
+    autodiff::Shuffle({.seed = seed_, .stream = autodiff::kShuffling, .step = static_cast<uint64_t>(epoch)}, order_);
+    epoch_ = epoch;
+  }
+  const auto begin = static_cast<size_t>((step % per_epoch_) * batch_size_);
+  return std::span(order_).subspan(begin, std::min(static_cast<size_t>(batch_size_), order_.size() - begin));
+}
+
+void GatherRows(const autodiff::Tensor& x, std::span<const int64_t> indices, autodiff::Tensor& out) {
+  const int64_t rows = x.shape().rank() > 0 ? x.shape()[0] : 0;
+  const bool same_rows = x.shape().rank() == out.shape().rank() && out.shape().rank() > 0 && x.dtype() == out.dtype() &&
+                         std::equal(x.shape().begin() + 1, x.shape().end(), out.shape().begin() + 1);
+  CheckOwn(same_rows, "GatherRows: out's rows differ from x's in shape or dtype");
+  CheckOwn(out.shape()[0] == static_cast<int64_t>(indices.size()), "GatherRows: out's row count differs from indices'");
+  if (indices.empty() || rows == 0) {
+    CheckOwn(indices.empty(), "GatherRows: index out of range");
+    return;
+  }
+  const auto row_bytes = static_cast<size_t>(x.num_bytes() / rows);
+  std::byte* to = out.bytes();
+  for (const int64_t index : indices) {
+    CheckOwn(index >= 0 && index < rows, "GatherRows: index out of range");
+    std::memcpy(to, x.bytes() + static_cast<size_t>(index) * row_bytes, row_bytes);
+    to += row_bytes;
+  }
+}
+
+}  // namespace neb

@@ -1,0 +1,52 @@
+// The layers of networks: functions that ask for their parameters by name and record their formula.
+//
+//   Var h = silu(Dense(p, "hidden", y, 128));         // [batch, d] -> [batch, 128]
+//   Var out = Mlp(p.Scope("net"), y, {256, 256, 1});  // SiLU between the layers, none after the last
+//
+// A mistake inside a layer is reported at the line that called the layer.
+#ifndef NEB_NEB_LAYERS_H_
+#define NEB_NEB_LAYERS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "autodiff/autodiff.h"
+
+namespace neb {
+
+using autodiff::Arg;
+using autodiff::Params;
+using autodiff::Var;
+using Activation = Var (*)(Arg);
+
+struct DenseOptions {
+  bool bias = true;
+  autodiff::Initializer weight_init = autodiff::LecunNormal();
+  autodiff::Initializer bias_init = autodiff::Zeros();
+};
+// x W + b: [.., in] -> [.., units]; parameters name/w [in, units] and name/b [units].
+Var Dense(Params p, const std::string& name, Arg x, int64_t units, const DenseOptions& options = {});
+
+struct Conv2dOptions {
+  int64_t kernel = 3;
+  int64_t stride = 1;
+  int64_t padding = 1;  // zeros on every side
+  bool bias = true;
+  autodiff::Initializer weight_init = autodiff::LecunNormal();
+  autodiff::Initializer bias_init = autodiff::Zeros();
+};
+// Cross-correlation plus bias: [N, H, W, C] -> [N, HO, WO, channels]; parameters name/w [K, K, C, channels], name/b.
+Var Conv2d(Params p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options = {});
+
+struct MlpOptions {
+  Activation activation = autodiff::silu;
+  autodiff::Initializer weight_init = autodiff::LecunNormal();
+  autodiff::Initializer last_weight_init = autodiff::LecunNormal();
+};
+// Dense layers of these sizes, with the activation between them: [.., in] -> [.., units.back()]. Parameters 0/w, 0/b, ...
+Var Mlp(Params p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options = {});
+
+}  // namespace neb
+
+#endif  // NEB_NEB_LAYERS_H_

@@ -1,0 +1,357 @@
+#include "neb/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "neb/file.h"
+#include "nlohmann/json.hpp"
+
+namespace neb {
+namespace {
+
+using autodiff::DType;
+using autodiff::Shape;
+using autodiff::Tensor;
+using nlohmann::json;
+
+static_assert(std::endian::native == std::endian::little, "elements are stored as they are in memory");
+
+constexpr uint64_t kLengthBytes = 8;
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the reference implementation
+constexpr size_t kMaxRank = 64;                    // as NumPy; keeps error messages short
+constexpr char kMetadata[] = "__metadata__";
+
+const char* FormatName(DType dtype) { return dtype == DType::kF32 ? "F32" : "F64"; }
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// --- reading ---
+
+class Reader {
+ public:
+  Reader(const std::string& path, int fd, uint64_t size) : path_(path), fd_(fd), size_(size) {}
+
+  uint64_t size() const { return size_; }
+
+  absl::Status Error(uint64_t offset, const std::string& what) const {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": offset ", offset, ": ", what));
+  }
+
+  absl::Status Read(uint64_t offset, uint64_t count, void* to) const {
+    char* bytes = static_cast<char*>(to);
+    while (count > 0) {
+      const ssize_t got = pread(fd_, bytes, static_cast<size_t>(count), static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) {
+        return absl::UnknownError(absl::StrCat(path_, ": offset ", offset, ": cannot read: ", std::strerror(errno)));
+      }
+      if (got == 0) return Error(offset, absl::StrCat("file became shorter: expected ", count, " more bytes"));
+      bytes += got;
+      offset += static_cast<uint64_t>(got);
+      count -= static_cast<uint64_t>(got);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::string& path_;
+  int fd_;
+  uint64_t size_;
+};
+
+// Finds where a text stops being JSON; the parser that builds a value does not tell.
+struct JsonErrorFinder : nlohmann::json_sax<json> {
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t at, const std::string&, const nlohmann::detail::exception&) override {
+    position = at;
+    return false;
+  }
+  size_t position = 0;
+};
+
+struct Header {
+  json entries;                    // the whole object
+  std::vector<std::string> names;  // its keys, in the order of the file
+  uint64_t data_begin = 0;         // offset of the first element in the file
+};
+
+absl::StatusOr<Header> ReadHeader(const Reader& reader) {
+  uint64_t length = 0;
+  if (reader.size() < kLengthBytes) {
+    return reader.Error(
+        0, absl::StrCat("file of ", reader.size(), " bytes, expected an ", kLengthBytes, "-byte header length"));
+  }
+  if (absl::Status status = reader.Read(0, kLengthBytes, &length); !status.ok()) return status;
+  if (length > kMaxHeaderBytes) {
+    return reader.Error(0, absl::StrCat("header length ", length, ", expected at most ", kMaxHeaderBytes));
+  }
+  if (length > reader.size() - kLengthBytes) {
+    return reader.Error(0, absl::StrCat("header length ", length, ", but only ", reader.size() - kLengthBytes,
+                                        " bytes follow: truncated or not a safetensors file"));
+  }
+  std::string text(static_cast<size_t>(length), '\0');
+  if (absl::Status status = reader.Read(kLengthBytes, length, text.data()); !status.ok()) return status;
+  if (text.empty() || text[0] != '{') return reader.Error(kLengthBytes, "expected '{', the start of the header");
+  // The parser would take a zero byte for the end of the text.
+  if (const size_t zero = text.find('\0'); zero != std::string::npos) {
+    return reader.Error(kLengthBytes + zero, "zero byte in the header, expected JSON");
+  }
+
+  Header header;
+  header.data_begin = kLengthBytes + length;
+  std::set<std::string> names, fields;  // of the object itself, and of the entry that is being parsed
+  std::string twice;
+  const auto note_keys = [&](int depth, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start && depth == 1) fields.clear();
+    if (event == json::parse_event_t::key && depth <= 2) {
+      const std::string& key = parsed.get_ref<const std::string&>();
+      if (!(depth == 1 ? names : fields).insert(key).second && twice.empty()) twice = key;
+      if (depth == 1) header.names.push_back(key);
+    }
+    return true;
+  };
+  header.entries = json::parse(text, note_keys, /*allow_exceptions=*/false);
+  if (header.entries.is_discarded()) {
+    JsonErrorFinder finder;
+    json::sax_parse(text, &finder);
+    return reader.Error(kLengthBytes + finder.position, "expected a header of valid JSON and UTF-8 up to here");
+  }
+  if (!twice.empty()) {
+    return reader.Error(kLengthBytes, absl::StrCat("the header has ", json(twice).dump(), " twice, expected it once"));
+  }
+  return header;
+}
+
+// What the header says of one tensor. Offsets count from the start of the data.
+struct Entry {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  uint64_t begin, end;
+};
+
+// The bytes of an array. None when the product of the non-zero extents is too large for a size in memory, even though
+// an extent of 0 may make the array empty: strides must fit too.
+std::optional<uint64_t> ByteLength(const Shape& shape, DType dtype) {
+  constexpr int64_t kMax = int64_t{1} << 60;
+  int64_t product = autodiff::SizeOf(dtype);
+  bool empty = false;
+  for (const int64_t extent : shape) {
+    empty = empty || extent == 0;
+    if (extent > 0 && product > kMax / extent) return std::nullopt;
+    if (extent > 0) product *= extent;
+  }
+  return empty ? 0 : static_cast<uint64_t>(product);
+}
+
+absl::StatusOr<Entry> ParseEntry(const Reader& reader, const std::string& name, const json& entry) {
+  const auto error = [&](const std::string& what) {
+    return reader.Error(kLengthBytes, absl::StrCat("tensor ", json(name).dump(), ": ", what));
+  };
+  if (!entry.is_object()) return error("expected an object with \"dtype\", \"shape\" and \"data_offsets\"");
+  const auto dtype = entry.find("dtype"), shape = entry.find("shape"), offsets = entry.find("data_offsets");
+  if (dtype == entry.end() || !dtype->is_string()) return error("expected a string \"dtype\"");
+  const auto all_unsigned = [](const json& array) {
+    return std::all_of(array.begin(), array.end(), [](const json& x) { return x.is_number_unsigned(); });
+  };
+  if (shape == entry.end() || !shape->is_array() || !all_unsigned(*shape)) {
+    return error("expected \"shape\", an array of non-negative integers");
+  }
+  if (shape->size() > kMaxRank) return error(absl::StrCat(shape->size(), " extents, expected at most ", kMaxRank));
+  if (offsets == entry.end() || !offsets->is_array() || offsets->size() != 2 || !all_unsigned(*offsets)) {
+    return error("expected \"data_offsets\", an array of two non-negative integers");
+  }
+
+  Entry result{.name = name, .dtype = DType::kF32, .shape = {}, .begin = (*offsets)[0], .end = (*offsets)[1]};
+  if (*dtype == "F64") {
+    result.dtype = DType::kF64;
+  } else if (*dtype != "F32") {
+    return absl::UnimplementedError(
+        absl::StrCat(error("").message(), "dtype ", dtype->dump(), " is not supported, expected \"F32\" or \"F64\""));
+  }
+  for (const json& extent : *shape) {
+    const uint64_t value = extent;
+    if (value > uint64_t{1} << 60) return error(absl::StrCat("extent ", value, ", expected at most 2^60"));
+    result.shape.push_back(static_cast<int64_t>(value));
+  }
+  const std::optional<uint64_t> bytes = ByteLength(result.shape, result.dtype);
+  if (!bytes) return error(absl::StrCat("shape ", shape->dump(), ", expected at most 2^60 bytes"));
+  if (result.begin > result.end || result.end - result.begin != *bytes) {
+    return error(absl::StrCat("data_offsets ", offsets->dump(), ", expected ", *bytes, " bytes for shape ",
+                              shape->dump(), " of ", FormatName(result.dtype)));
+  }
+  return result;
+}
+
+// The arrays, laid end to end, are exactly the data.
+absl::Status CheckLayout(const Reader& reader, uint64_t data_begin, const std::vector<Entry>& entries) {
+  std::vector<const Entry*> by_offset;
+  for (const Entry& entry : entries) by_offset.push_back(&entry);
+  std::sort(by_offset.begin(), by_offset.end(),
+            [](const Entry* a, const Entry* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
+  const uint64_t data_bytes = reader.size() - data_begin;
+  uint64_t expected = 0;
+  for (const Entry* entry : by_offset) {
+    const auto error = [&](const std::string& what) {
+      return reader.Error(data_begin + expected, absl::StrCat("tensor ", json(entry->name).dump(), ": data_offsets [",
+                                                              entry->begin, ",", entry->end, "] ", what));
+    };
+    if (entry->end > data_bytes) return error(absl::StrCat("reach beyond the ", data_bytes, " bytes of data"));
+    if (entry->begin != expected) {
+      return error(absl::StrCat(entry->begin < expected ? "overlap another tensor" : "leave a hole",
+                                ", expected them to start at ", expected));
+    }
+    expected = entry->end;
+  }
+  if (expected == data_bytes) return absl::OkStatus();
+  return reader.Error(data_begin + expected, absl::StrCat("trailing bytes: ", data_bytes - expected,
+                                                          " belong to no tensor, expected the end of the file here"));
+}
+
+// --- writing ---
+
+// As JSON; empty when the text is not UTF-8 (the replacement characters would not read back as the text).
+std::string Quoted(const std::string& text) {
+  std::string quoted = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+  return json::parse(quoted, nullptr, false) == text ? quoted : "";
+}
+
+}  // namespace
+
+const Tensor* TensorFile::Find(std::string_view name) const {
+  for (const auto& [key, tensor] : tensors) {
+    if (key == name) return &tensor;
+  }
+  return nullptr;
+}
+
+absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
+  const auto error = [&](const std::string& what) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot write: ", what));
+  };
+  std::string header = "{";
+  const auto add = [&](const std::string& entry) { absl::StrAppend(&header, header.size() > 1 ? "," : "", entry); };
+  if (!file.metadata.empty()) {
+    std::string map;
+    for (const auto& [key, value] : file.metadata) {
+      const std::string k = Quoted(key), v = Quoted(value);
+      if (k.empty() || v.empty()) return error(absl::StrCat("metadata \"", key, "\" is not UTF-8"));
+      absl::StrAppend(&map, map.empty() ? "" : ",", k, ":", v);
+    }
+    add(absl::StrCat("\"", kMetadata, "\":{", map, "}"));
+  }
+
+  std::vector<uint64_t> begins(file.tensors.size());
+  std::vector<std::string_view> parts(1);
+  uint64_t offset = 0;
+  for (const DType dtype : {DType::kF64, DType::kF32}) {
+    for (size_t i = 0; i < file.tensors.size(); ++i) {
+      const Tensor& tensor = file.tensors[i].second;
+      if (tensor.dtype() != dtype) continue;
+      begins[i] = offset;
+      parts.emplace_back(reinterpret_cast<const char*>(tensor.bytes()), static_cast<size_t>(tensor.num_bytes()));
+      offset += parts.back().size();
+    }
+  }
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < file.tensors.size(); ++i) {
+    const auto& [name, tensor] = file.tensors[i];
+    const std::string quoted = Quoted(name);
+    if (quoted.empty()) return error(absl::StrCat("tensor name \"", name, "\" is not UTF-8"));
+    if (name == kMetadata) return error(absl::StrCat("the tensor name ", quoted, " is reserved"));
+    if (!names.insert(name).second) return error(absl::StrCat("two tensors are named ", quoted));
+    std::string shape;
+    for (const int64_t extent : tensor.shape()) absl::StrAppend(&shape, shape.empty() ? "" : ",", extent);
+    add(absl::StrCat(quoted, ":{\"dtype\":\"", FormatName(tensor.dtype()), "\",\"shape\":[", shape,
+                     "],\"data_offsets\":[", begins[i], ",", begins[i] + static_cast<uint64_t>(tensor.num_bytes()),
+                     "]}"));
+  }
+  header += "}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');  // aligns the data
+  if (header.size() > kMaxHeaderBytes) {
+    return error(absl::StrCat("header of ", header.size(), " bytes, expected at most ", kMaxHeaderBytes));
+  }
+  const uint64_t length = header.size();
+  std::string start(kLengthBytes, '\0');
+  std::memcpy(start.data(), &length, kLengthBytes);
+  start += header;
+  parts[0] = start;
+  return WriteFile(path, parts);
+}
+
+absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path) {
+  // O_NONBLOCK: a pipe is refused below, not waited for.
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info;
+  if (fd.get() < 0 || fstat(fd.get(), &info) != 0) {
+    const int code = errno;
+    const std::string message = absl::StrCat(path, ": cannot open: ", std::strerror(code));
+    return code == ENOENT ? absl::NotFoundError(message) : absl::UnknownError(message);
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": is ", S_ISDIR(info.st_mode) ? "a directory" : "no regular file", ", expected a safetensors file"));
+  }
+  const Reader reader(path, fd.get(), static_cast<uint64_t>(info.st_size));
+  const absl::StatusOr<Header> header = ReadHeader(reader);
+  if (!header.ok()) return header.status();
+
+  TensorFile file;
+  std::vector<Entry> entries;
+  for (const std::string& name : header->names) {
+    const json& value = header->entries.at(name);
+    if (name != kMetadata) {
+      absl::StatusOr<Entry> entry = ParseEntry(reader, name, value);
+      if (!entry.ok()) return entry.status();
+      entries.push_back(*std::move(entry));
+      continue;
+    }
+    if (!value.is_object() || !std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); })) {
+      return reader.Error(kLengthBytes, "\"__metadata__\": expected an object of strings");
+    }
+    for (const auto& item : value.items()) file.metadata[item.key()] = item.value().get<std::string>();
+  }
+  if (absl::Status status = CheckLayout(reader, header->data_begin, entries); !status.ok()) return status;
+  for (const Entry& entry : entries) {
+    Tensor tensor(entry.shape, entry.dtype);
+    const uint64_t offset = header->data_begin + entry.begin;
+    if (absl::Status status = reader.Read(offset, entry.end - entry.begin, tensor.bytes()); !status.ok()) return status;
+    file.tensors.emplace_back(entry.name, std::move(tensor));
+  }
+  return file;
+}
+
+}  // namespace neb

@@ -1,0 +1,213 @@
+#include "neb/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "autodiff/random.h"
+#include "neb/dataset.h"
+
+namespace neb {
+
+using autodiff::ParamStore;
+using autodiff::Program;
+using autodiff::Shape;
+using autodiff::Tape;
+
+struct Trainer::Impl {
+  Impl(Model& model_, const Tensor& x_, const TrainOptions& options_)
+      : model(model_), x(x_), options(options_),
+        batches(x_.shape()[0], {.batch_size = options_.batch, .seed = options_.seed}) {}
+
+  Model& model;
+  const Tensor& x;
+  TrainOptions options;
+  Schedule schedule;
+  Batches batches;
+  std::unique_ptr<Program> program;
+  Tensor samples, noise, loss{Shape{}};
+  std::vector<Tensor> scalars;
+  // Per trained parameter: the value, its moments. The average is the model's own; without averaging the value is.
+  std::vector<Tensor> weights, first_moments, second_moments;
+  std::vector<const Tensor*> inputs;
+  std::vector<Tensor*> state;
+  int64_t step = 0;
+};
+
+Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Trainer::~Trainer() = default;
+int64_t Trainer::step() const { return impl_->step; }
+double Trainer::last_loss() const { return impl_->loss.at(0); }
+
+namespace {
+
+absl::Status CheckSamples(const Model& model, const Tensor& x) {
+  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != model.d() ||
+      x.dtype() != autodiff::DType::kF32) {
+    return absl::InvalidArgumentError(absl::StrCat("samples must be f32 [n, ", model.d(), "] with n >= 1, got ",
+                                                   Name(x.dtype()), x.shape().ToString()));
+  }
+  const std::span<const float> values = x.data<float>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      return absl::InvalidArgumentError(absl::StrCat("sample ", static_cast<int64_t>(i) / model.d(), " has a value of ",
+                                                     values[i], " at position ", static_cast<int64_t>(i) % model.d()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Tensor& x, const TrainOptions& options) {
+  if (absl::Status s = CheckSamples(model, x); !s.ok()) return s;
+  if (options.steps < 0) return absl::InvalidArgumentError(absl::StrCat("steps must be >= 0, got ", options.steps));
+  if (options.batch < 1) return absl::InvalidArgumentError(absl::StrCat("batch must be >= 1, got ", options.batch));
+  if (!(options.learning_rate > 0) || !std::isfinite(options.learning_rate)) {
+    return absl::InvalidArgumentError(absl::StrCat("the learning rate must be positive, got ", options.learning_rate));
+  }
+  auto impl = std::make_unique<Impl>(model, x, options);
+  impl->schedule = {.peak = options.learning_rate,
+                    .warmup = std::min(options.warmup, options.steps / 10),
+                    .total = options.steps};
+  const int64_t batch = impl->batches.batch_size();
+
+  Tape tape;
+  ParamStore& store = model.params();
+  Params p(&tape, &store);
+  const Var samples = tape.Input("x", {batch, model.d()}), noise = tape.Input("noise", {batch, model.d()});
+  const Var loss = mean(NebLoss(model.energy(), samples, noise, model.sigma(), p));
+  const std::vector<Var> trained = p.trainable();
+  if (!tape.status().ok()) return tape.status();
+  if (trained.empty()) return absl::InvalidArgumentError("the energy has no parameters to train");
+  const AdamStep adam = RecordAdam(loss, trained, autodiff::grad(loss, trained), options.adam);
+
+  std::vector<Var> inputs = {samples, noise};
+  inputs.insert(inputs.end(), adam.scalars.begin(), adam.scalars.end());
+  impl->samples = Tensor({batch, model.d()});
+  impl->noise = Tensor({batch, model.d()});
+  impl->scalars.assign(adam.scalars.size(), Tensor(Shape{}));
+  impl->inputs = {&impl->samples, &impl->noise};
+  for (const Tensor& t : impl->scalars) impl->inputs.push_back(&t);
+  std::vector<int> indices;
+  for (const Params::Bound& b : p.bound()) {
+    if (store[b.index].trainable) {
+      indices.push_back(b.index);
+    } else {
+      inputs.push_back(b.var);
+      impl->inputs.push_back(&store[b.index].value);
+    }
+  }
+  const bool averaged = options.adam.ema_decay > 0;
+  for (int i : indices) {
+    if (averaged) impl->weights.push_back(store[i].value);
+    impl->first_moments.emplace_back(store[i].value.shape());
+    impl->second_moments.emplace_back(store[i].value.shape());
+  }
+  for (size_t i = 0; i < indices.size(); ++i) {
+    Tensor* const own = &store[indices[i]].value;
+    impl->state.insert(impl->state.end(),
+                       {averaged ? &impl->weights[i] : own, &impl->first_moments[i], &impl->second_moments[i]});
+    if (averaged) impl->state.push_back(own);
+  }
+  absl::StatusOr<Program> program = autodiff::Compile({.inputs = inputs, .state = adam.updates, .outputs = {loss}},
+                                                      {.optimize = true, .pool = options.pool});
+  if (!program.ok()) return program.status();
+  impl->program = std::make_unique<Program>(*std::move(program));
+  return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));
+}
+
+absl::Status Trainer::Step() {
+  Impl& t = *impl_;
+  GatherRows(t.x, t.batches.At(t.step), t.samples);
+  FillNormal({.seed = t.options.seed, .stream = autodiff::kDataNoise, .step = static_cast<uint64_t>(t.step)},
+             t.options.pool, t.noise);
+  const AdamScalars s = ScalarsAt(t.options.adam, t.schedule, t.step);
+  t.scalars[0].set(0, s.rate);
+  t.scalars[1].set(0, s.correction1);
+  t.scalars[2].set(0, s.correction2);
+  t.scalars[3].set(0, s.ema_weight);
+  Tensor* const loss = &t.loss;
+  if (absl::Status status = t.program->Run(t.inputs, t.state, {&loss, 1}); !status.ok()) return status;
+  if (!std::isfinite(last_loss())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the loss became ", last_loss(), " at step ", t.step + 1, " of ", t.options.steps,
+                     " (learning rate ", s.rate, "); the parameters are those of the step before. A smaller learning ",
+                     "rate or gradient clipping may help"));
+  }
+  ++t.step;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* held_out, const TrainOptions& options) {
+  absl::StatusOr<std::unique_ptr<Trainer>> created = Trainer::Create(model, x, options);
+  if (!created.ok()) return created.status();
+  Trainer& trainer = **created;
+  using Clock = std::chrono::steady_clock;
+  auto seconds_since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
+  const Clock::time_point start = Clock::now();
+  TrainResult result;
+  double loss_sum = 0;
+  int64_t loss_count = 0;
+  double training_seconds = 0;  // without the measurements
+  while (trainer.step() < options.steps) {
+    const Clock::time_point before = Clock::now();
+    if (absl::Status s = trainer.Step(); !s.ok()) return s;
+    training_seconds += seconds_since(before);
+    loss_sum += trainer.last_loss();
+    ++loss_count;
+    const int64_t step = trainer.step();
+    const bool last = step == options.steps;
+    if (step % std::max<int64_t>(1, options.report_every) != 0 && !last) continue;
+    Progress progress{.step = step, .steps = options.steps, .loss = loss_sum / static_cast<double>(loss_count)};
+    progress.held_out_loss = std::numeric_limits<double>::quiet_NaN();
+    if (held_out != nullptr && (step % std::max<int64_t>(1, options.evaluate_every) == 0 || last)) {
+      absl::StatusOr<double> measured =
+          MeasureLoss(model, *held_out, options.held_out_samples, options.seed, options.pool);
+      if (!measured.ok()) return measured.status();
+      progress.held_out_loss = *measured;
+    }
+    progress.rate = LearningRate({.peak = options.learning_rate,
+                                  .warmup = std::min(options.warmup, options.steps / 10),
+                                  .total = options.steps},
+                                 step - 1);
+    progress.samples_per_second = static_cast<double>(step * options.batch) / training_seconds;
+    progress.seconds = seconds_since(start);
+    result.history.push_back(progress);
+    if (options.on_progress) options.on_progress(progress);
+    loss_sum = 0;
+    loss_count = 0;
+  }
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+absl::StatusOr<double> MeasureLoss(Model& model, const Tensor& x, int64_t samples, uint64_t seed,
+                                   autodiff::ThreadPool* pool) {
+  if (absl::Status s = CheckSamples(model, x); !s.ok()) return s;
+  const int64_t n = std::min(samples, x.shape()[0]), d = model.d();
+  if (n < 1) return absl::InvalidArgumentError("the loss of no samples is not defined");
+  constexpr int64_t kChunk = 1024;  // bounds the memory
+  Tensor y({std::min(n, kChunk), d}), x_hat({std::min(n, kChunk), d});
+  double total = 0;
+  for (int64_t begin = 0; begin < n; begin += kChunk) {
+    const size_t count = static_cast<size_t>(std::min(kChunk, n - begin) * d);
+    const std::span<const float> clean = x.data<float>().subspan(static_cast<size_t>(begin * d), count);
+    const std::span<float> noisy = y.data<float>().subspan(0, count), estimate = x_hat.data<float>().subspan(0, count);
+    autodiff::FillNormal({.seed = seed, .stream = autodiff::kEvaluationNoise, .step = 0}, begin * d, noisy);
+    for (size_t i = 0; i < count; ++i) noisy[i] = clean[i] + static_cast<float>(model.sigma()) * noisy[i];
+    if (absl::Status s = model.Evaluate(noisy, {.energy = {}, .gradient = {}, .x_hat = estimate}, pool); !s.ok()) {
+      return s;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const double r = static_cast<double>(clean[i]) - estimate[i];
+      total += r * r;
+    }
+  }
+  return total / static_cast<double>(n);
+}
+
+}  // namespace neb

@@ -1,0 +1,290 @@
+#include "autodiff/kernels/elementwise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hwy/highway.h"
+#include "hwy/targets.h"
+
+namespace autodiff {
+namespace {
+
+struct Row {
+  Elementwise op;
+  long double (*oracle)(long double, long double, long double);
+  double lo, hi;
+};
+
+const Row kRows[] = {
+#define UNARY(name, lanes, gradient, oracle, lo, hi) \
+  {Elementwise::name, [](long double x, long double, long double) -> long double { return oracle; }, lo, hi},
+#define BINARY(name, lanes, gradient_a, gradient_b, oracle, lo, hi) \
+  {Elementwise::name, [](long double a, long double b, long double) -> long double { return oracle; }, lo, hi},
+#define TERNARY(name, lanes, gradient_a, gradient_b, gradient_c, oracle, lo, hi) \
+  {Elementwise::name, [](long double a, long double b, long double c) -> long double { return oracle; }, lo, hi},
+#include "autodiff/elementwise.inc"
+};
+
+// Allowed error in units of the last place, over the whole range of the function.
+double MaxUlp(Elementwise op) {
+  switch (op) {
+    case Elementwise::sin:
+    case Elementwise::cos:
+    case Elementwise::tanh:
+    case Elementwise::sigmoid:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
+// |got - want| in units of the last place of T at `want`. Infinite where one is NaN, or an infinity, and the other is
+// not, or zeros differ in sign. A want below the normal numbers may be flushed to zero.
+template <typename T>
+double UlpError(T got, long double want) {
+  const T rounded = static_cast<T>(want);
+  if (std::isnan(got) || std::isnan(rounded)) return std::isnan(got) && std::isnan(rounded) ? 0 : INFINITY;
+  // Just beyond the largest finite number a result may go either way.
+  if (std::isinf(rounded) && std::isfinite(want) && got == std::copysign(std::numeric_limits<T>::max(), rounded)) {
+    return 1;
+  }
+  if (std::isinf(rounded)) return got == rounded ? 0 : INFINITY;
+  if (want == 0) return got == 0 && std::signbit(got) == std::signbit(want) ? 0 : INFINITY;
+  if (std::fabs(want) < std::numeric_limits<T>::min() && got == 0) return 0;
+  int exponent;
+  std::frexp(rounded == 0 ? want : static_cast<long double>(rounded), &exponent);
+  const int lowest = std::numeric_limits<T>::min_exponent;
+  const long double ulp = std::ldexp(1.0L, std::max(exponent, lowest) - std::numeric_limits<T>::digits);
+  return static_cast<double>(std::fabs(static_cast<long double>(got) - want) / ulp);
+}
+
+// Elements of a buffer that a kernel may touch for a tile of n.
+template <typename T>
+size_t Padded(size_t n) {
+  const size_t per_line = 64 / sizeof(T);
+  return (n + per_line - 1) / per_line * per_line;
+}
+
+template <typename T>
+std::vector<T> Apply(Elementwise op, const std::vector<T>& a, const std::vector<T>& b, const std::vector<T>& c) {
+  std::vector<T> pa = a, pb = b, pc = c, out(Padded<T>(a.size()));
+  for (auto* p : {&pa, &pb, &pc}) p->resize(out.size());
+  GetTileKernel<T>(op)(pa.data(), pb.data(), pc.data(), out.data(), a.size());
+  out.resize(a.size());
+  return out;
+}
+
+// Calls f() once with each SIMD target that was compiled in and this CPU has.
+template <typename F>
+void ForEachTarget(F f) {
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    f();
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+// Every element of a, b, c against the oracle; returns the worst error.
+template <typename T>
+double CheckAgainstOracle(const Row& row, const std::vector<T>& a, const std::vector<T>& b, const std::vector<T>& c) {
+  const std::vector<T> got = Apply(row.op, a, b, c);
+  double worst = 0;
+  int reported = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const long double want = row.oracle(a[i], b[i], c[i]);
+    const double error = UlpError(got[i], want);
+    worst = std::max(worst, error);
+    if (error > MaxUlp(row.op) && reported++ < 5) {
+      ADD_FAILURE() << Name(row.op) << sizeof(T) * 8 << "(" << a[i] << ", " << b[i] << ", " << c[i] << ") = " << got[i]
+                    << ", should be " << want << ": " << error << " ulp";
+    }
+  }
+  return worst;
+}
+
+template <typename T>
+std::vector<T> SpecialValues() {
+  using Limits = std::numeric_limits<T>;
+  std::vector<T> values = {0,
+                           Limits::denorm_min(),
+                           Limits::min() / 2,
+                           Limits::min(),
+                           Limits::epsilon(),
+                           T(0.5),
+                           1,
+                           std::nextafter(T(1), T(2)),
+                           T(1.5),
+                           2,
+                           3,
+                           T(M_PI),
+                           10,
+                           100,
+                           std::log(Limits::max()),
+                           std::nextafter(std::log(Limits::max()), T(1e9)),
+                           std::nextafter(std::log(Limits::max()), T(0)),
+                           -std::log(Limits::min()),
+                           -std::log(Limits::denorm_min()),
+                           T(4096),
+                           T(1e6),
+                           T(1e9),
+                           T(1e30),
+                           Limits::max(),
+                           Limits::infinity(),
+                           Limits::quiet_NaN()};
+  const size_t n = values.size();
+  for (size_t i = 0; i < n; ++i) values.push_back(-values[i]);
+  return values;
+}
+
+// IEEE behaviour at NaN, infinities, zeros of either sign, denormals and where functions start to overflow.
+template <typename T>
+void CheckSpecialValues() {
+  const std::vector<T> values = SpecialValues<T>();
+  for (const Row& row : kRows) {
+    std::vector<T> a, b, c;
+    for (const T x : values) {
+      for (const T y : values) {
+        for (const T z : {T(0), -T(0), T(1), std::numeric_limits<T>::quiet_NaN()}) {
+          a.push_back(x);
+          b.push_back(y);
+          c.push_back(z);
+        }
+      }
+    }
+    CheckAgainstOracle(row, a, b, c);
+  }
+}
+TEST(Elementwise, SpecialValues) {
+  ForEachTarget([] {
+    CheckSpecialValues<float>();
+    CheckSpecialValues<double>();
+  });
+}
+
+// Numbers from everywhere: random bit patterns, and uniform over ranges of all sizes.
+template <typename T>
+std::vector<T> RandomValues(size_t n, uint64_t seed) {
+  std::mt19937_64 bits(seed);
+  std::vector<T> values(n);
+  for (size_t i = 0; i < n; ++i) {
+    if (i % 4 == 0) {
+      const uint64_t pattern = bits();
+      std::memcpy(&values[i], &pattern, sizeof(T));
+    } else {
+      constexpr T kRange[] = {0.5, 1, 2, 4, 10, 20, 100, 800, 4000, 30000};
+      const T range = kRange[bits() % 10];
+      values[i] = std::uniform_real_distribution<T>(-range, range)(bits);
+    }
+  }
+  return values;
+}
+
+template <typename T>
+void CheckWholeRange() {
+  constexpr size_t kCount = 20000;
+  const std::vector<T> a = RandomValues<T>(kCount, 1), b = RandomValues<T>(kCount, 2), c = RandomValues<T>(kCount, 3);
+  for (const Row& row : kRows) {
+    const double worst = CheckAgainstOracle(row, a, b, c);
+    testing::Test::RecordProperty(std::string(Name(row.op)) + "_ulp", std::to_string(worst));
+  }
+}
+TEST(Elementwise, AccurateOverTheWholeRange) {
+  ForEachTarget([] {
+    CheckWholeRange<float>();
+    CheckWholeRange<double>();
+  });
+}
+
+// Where the relative error is hardest to keep: sin and cos next to their zeros.
+template <typename T>
+void CheckNearZerosOfSine() {
+  std::vector<T> x;
+  for (int k = 1; k < 4000; ++k) {
+    const T zero = static_cast<T>(k * 1.57079632679489661923132169163975144L);
+    for (const T v : {std::nextafter(zero, T(0)), zero, std::nextafter(zero, T(1e9))}) {
+      x.push_back(v);
+      x.push_back(-v);
+    }
+  }
+  for (const Row& row : kRows) {
+    if (row.op == Elementwise::sin || row.op == Elementwise::cos) CheckAgainstOracle(row, x, x, x);
+  }
+}
+TEST(Elementwise, SineNearItsZeros) {
+  ForEachTarget([] {
+    CheckNearZerosOfSine<float>();
+    CheckNearZerosOfSine<double>();
+  });
+}
+
+// Any length and alignment, in place or not; nothing written past the padding; the same bits wherever an element
+// stands.
+template <typename T>
+void CheckLengthsAndAlignments() {
+  constexpr size_t kMost = 70, kRoom = 160;
+  std::mt19937_64 bits(5);
+  for (const Row& row : kRows) {
+    std::uniform_real_distribution<T> in_domain(static_cast<T>(row.lo), static_cast<T>(row.hi));
+    std::vector<T> a(kMost), b(kMost), c(kMost);
+    for (size_t i = 0; i < kMost; ++i) {
+      a[i] = in_domain(bits);
+      b[i] = i % 5 == 0 ? a[i] : in_domain(bits);
+      c[i] = i % 3 == 0 ? T(0) : in_domain(bits);
+    }
+    CheckAgainstOracle(row, a, b, c);
+    const std::vector<T> want = Apply(row.op, a, b, c);
+    for (size_t n = 0; n <= kMost; ++n) {
+      const size_t offset = n % 17;
+      std::vector<T> buffer[3];
+      for (auto* source : {&a, &b, &c}) {
+        std::vector<T>& p = buffer[source == &a ? 0 : source == &b ? 1 : 2];
+        p.assign(kRoom, T(1));
+        std::copy_n(source->begin(), n, p.begin() + static_cast<ptrdiff_t>(offset));
+      }
+      const T untouched = T(12345);
+      std::vector<T> out(kRoom, untouched);
+      for (std::vector<T>* target : {&out, &buffer[0], &buffer[1], &buffer[2]}) {
+        std::vector<T> in[3] = {buffer[0], buffer[1], buffer[2]};  // kept, as `target` may be one of them
+        GetTileKernel<T>(row.op)(buffer[0].data() + offset, buffer[1].data() + offset, buffer[2].data() + offset,
+                                 target->data() + offset, n);
+        for (size_t i = 0; i < n; ++i) {
+          ASSERT_EQ((*target)[offset + i], want[i]) << Name(row.op) << " n " << n << " offset " << offset << " i " << i;
+        }
+        if (target == &out) {
+          for (size_t i = 0; i < kRoom; ++i) {
+            if (i < offset || i >= offset + Padded<T>(n)) {
+              ASSERT_EQ(out[i], untouched) << Name(row.op);
+            }
+          }
+        }
+        for (int k = 0; k < 3; ++k) buffer[k] = in[k];
+      }
+    }
+  }
+}
+TEST(Elementwise, LengthsAndAlignments) {
+  ForEachTarget([] {
+    CheckLengthsAndAlignments<float>();
+    CheckLengthsAndAlignments<double>();
+  });
+}
+
+TEST(Elementwise, TheTableNamesItself) {
+  EXPECT_STREQ(Name(Elementwise::neg), "neg");
+  EXPECT_STREQ(Name(Elementwise::where), "where");
+  EXPECT_EQ(Arity(Elementwise::tanh), 1);
+  EXPECT_EQ(Arity(Elementwise::less_equal), 2);
+  EXPECT_EQ(Arity(Elementwise::where), 3);
+  EXPECT_EQ(std::size(kRows), static_cast<size_t>(Elementwise::kCount));
+}
+
+}  // namespace
+}  // namespace autodiff

@@ -1,0 +1,170 @@
+#include "autodiff/kernels/gemm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "autodiff/tensor.h"
+#include "gtest/gtest.h"
+#include "hwy/highway.h"
+#include "hwy/targets.h"
+
+namespace autodiff {
+namespace {
+
+// Calls fn once per SIMD target this machine has.
+template <class Fn>
+void ForEachTarget(Fn fn) {
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    SCOPED_TRACE(hwy::TargetName(target));
+    fn();
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+// A matrix inside a larger one: every element around it, `offset` before the first and the ends of its rows, is a NaN
+// that must not be read into a result and must still be there afterwards.
+template <typename T>
+struct Matrix {
+  int64_t rows, columns, ld, offset;
+  std::vector<T> storage;
+
+  Matrix(int64_t r, int64_t c, int64_t slack, int64_t o)
+      : rows(r), columns(c), ld(c + slack), offset(o),
+        storage(static_cast<size_t>(o + std::max<int64_t>(0, r * (c + slack) - slack)),
+                std::numeric_limits<T>::quiet_NaN()) {}
+  T* data() { return storage.data() + offset; }
+  T& at(int64_t i, int64_t j) { return storage[static_cast<size_t>(offset + i * ld + j)]; }
+  void Fill(std::mt19937& random) {
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) at(i, j) = static_cast<T>(uniform(random));
+    }
+  }
+  int64_t CountNan() const {
+    return std::count_if(storage.begin(), storage.end(), [](T x) { return std::isnan(x); });
+  }
+};
+
+template <typename T>
+void Multiply(const GemmArgs<T>& args, int parts) {
+  // The caller's promise is this many bytes and no more: a sanitizer sees one too many.
+  const AlignedBytes scratch = AllocateAligned(GemmScratchBytes(args.m, args.n, args.k, DTypeOf<T>()));
+  for (int part = parts - 1; part >= 0; --part) Gemm(args, part, parts, scratch.get());
+}
+
+// Compares with sums in float64 of the rounded factors, within the worst case of k rounded additions.
+template <typename T>
+void ExpectProduct(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b, bool accumulate, int64_t slack) {
+  SCOPED_TRACE(absl::StrCat(Name(DTypeOf<T>()), " m=", m, " n=", n, " k=", k, " ta=", transpose_a, " tb=", transpose_b,
+                            " accumulate=", accumulate, " slack=", slack));
+  std::mt19937 random(static_cast<uint32_t>(m * 10007 + n * 101 + k));
+  Matrix<T> a(transpose_a ? k : m, transpose_a ? m : k, slack, 1), b(transpose_b ? n : k, transpose_b ? k : n, slack, 3);
+  Matrix<T> c(m, n, slack, 1);
+  a.Fill(random);
+  b.Fill(random);
+  if (accumulate) c.Fill(random);
+  const Matrix<T> before = c;
+  GemmArgs<T> args{.m = m, .n = n, .k = k, .a = a.data(), .lda = a.ld, .transpose_a = transpose_a, .b = b.data(),
+                   .ldb = b.ld, .transpose_b = transpose_b, .c = c.data(), .ldc = c.ld, .accumulate = accumulate};
+  Multiply(args, 1);
+  EXPECT_EQ(c.CountNan(), static_cast<int64_t>(c.storage.size()) - m * n) << "stored outside C";
+  const double tolerance = std::numeric_limits<T>::epsilon() * static_cast<double>(k + 2);
+  Matrix<T> start = before;
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = accumulate ? static_cast<double>(start.at(i, j)) : 0, scale = 1;
+      for (int64_t p = 0; p < k; ++p) {
+        const double term = static_cast<double>(transpose_a ? a.at(p, i) : a.at(i, p)) *
+                            static_cast<double>(transpose_b ? b.at(j, p) : b.at(p, j));
+        sum += term;
+        scale += std::abs(term);
+      }
+      ASSERT_NEAR(c.at(i, j), sum, tolerance * scale) << "at " << i << ", " << j;
+    }
+  }
+  for (int parts = 2; parts <= 4; ++parts) {
+    Matrix<T> shared = before;
+    args.c = shared.data();
+    Multiply(args, parts);
+    ASSERT_EQ(std::memcmp(shared.storage.data(), c.storage.data(), c.storage.size() * sizeof(T)), 0)
+        << "differs in bits with " << parts << " parts";
+  }
+}
+
+struct Size {
+  int64_t m, n, k;
+};
+
+// Around every tile edge of every target, few rows or columns, none, and more than one block of k and of rows.
+const Size kSizes[] = {
+    {0, 5, 3},    {5, 0, 3},    {1, 1, 1},    {5, 7, 0},     {1, 1, 33},     {3, 1, 300},  {1, 37, 5},   {1, 130, 70},
+    {2, 70, 19},  {3, 200, 9},  {4, 33, 41},  {4, 4, 4},     {45, 1, 17},    {70, 2, 35},  {33, 3, 64},  {130, 4, 19},
+    {5, 5, 5},    {7, 17, 2},   {8, 16, 32},  {12, 32, 16},  {13, 33, 17},   {11, 31, 1},  {25, 24, 9},  {32, 16, 2},
+    {24, 64, 65}, {6, 48, 257}, {37, 65, 33}, {50, 129, 71}, {130, 150, 20}, {66, 7, 300}, {9, 300, 37}, {397, 21, 11},
+    {61, 90, 521},
+};
+
+TEST(Gemm, AgreesWithSumsInDouble) {
+  ForEachTarget([] {
+    for (const Size& s : kSizes) {
+      for (int flags = 0; flags < 8; ++flags) {
+        ExpectProduct<float>(s.m, s.n, s.k, flags & 1, flags & 2, flags & 4, flags % 3 == 0 ? 0 : 5);
+        ExpectProduct<double>(s.m, s.n, s.k, flags & 1, flags & 2, flags & 4, flags % 3 == 0 ? 0 : 5);
+      }
+    }
+  });
+}
+
+// Rows of A that are equal give rows of C that are equal, wherever they fall in a tile or a block; so with B's columns.
+template <typename T>
+void ExpectPlaceDoesNotMatter(int64_t m, int64_t n, int64_t k) {
+  std::mt19937 random(7);
+  Matrix<T> a(1, k, 0, 0), b(1, k, 0, 0), rows(m, k, 0, 0), columns(n, k, 0, 0), c(m, n, 0, 0);
+  a.Fill(random);
+  b.Fill(random);
+  for (int64_t p = 0; p < k; ++p) {
+    for (int64_t i = 0; i < m; ++i) rows.at(i, p) = a.at(0, p);
+    for (int64_t j = 0; j < n; ++j) columns.at(j, p) = b.at(0, p);
+  }
+  Multiply<T>({.m = m, .n = n, .k = k, .a = rows.data(), .lda = k, .b = columns.data(), .ldb = k, .transpose_b = true,
+               .c = c.data(), .ldc = n}, 3);
+  for (const T x : c.storage) ASSERT_EQ(x, c.at(0, 0));
+}
+
+TEST(Gemm, ValueDoesNotDependOnPlace) {
+  ForEachTarget([] {
+    for (const Size& s : {Size{61, 90, 521}, {401, 37, 29}, {1, 70, 45}, {90, 3, 45}, {3, 90, 45}, {5, 300, 300}}) {
+      ExpectPlaceDoesNotMatter<float>(s.m, s.n, s.k);
+      ExpectPlaceDoesNotMatter<double>(s.m, s.n, s.k);
+    }
+  });
+}
+
+// 2-16-16-1 and wide layers alike: infinities and NaN stay in their own row.
+TEST(Gemm, NonFiniteStaysInItsRow) {
+  ForEachTarget([] {
+    for (const Size& s : {Size{32, 16, 2}, {32, 1, 16}, {30, 40, 50}}) {
+      Matrix<float> a(s.m, s.k, 0, 0), b(s.k, s.n, 0, 0), c(s.m, s.n, 0, 0);
+      std::mt19937 random(3);
+      a.Fill(random);
+      b.Fill(random);
+      a.at(s.m - 2, s.k - 1) = std::numeric_limits<float>::quiet_NaN();
+      Multiply<float>({.m = s.m, .n = s.n, .k = s.k, .a = a.data(), .lda = s.k, .b = b.data(), .ldb = s.n,
+                       .c = c.data(), .ldc = s.n}, 1);
+      for (int64_t i = 0; i < s.m; ++i) {
+        for (int64_t j = 0; j < s.n; ++j) EXPECT_EQ(std::isnan(c.at(i, j)), i == s.m - 2);
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace autodiff

@@ -1,0 +1,101 @@
+#include "neb/image_folder.h"
+
+#include <filesystem>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "neb/image.h"
+#include "tests/neb/test_files.h"
+
+namespace neb {
+namespace {
+
+// Every byte is `value`.
+void SpillPng(const std::string& path, int height, int width, int channels, uint8_t value) {
+  Image image(height, width, channels);
+  for (uint8_t& byte : image.pixels) byte = value;
+  const absl::Status written = WritePng(path, image);
+  ASSERT_TRUE(written.ok()) << written;
+}
+
+TEST(ImageFolderTest, ReadsImagesByNameAndNothingElse) {
+  const std::string folder = NewFolder("faces");
+  SpillPng(folder + "/b.png", 3, 5, 1, 51);
+  SpillPng(folder + "/a.PNG", 3, 5, 1, 255);
+  SpillPng(folder + "/c.png", 3, 5, 1, 0);
+  SpillPng(folder + "/.hidden.png", 9, 9, 3, 7);
+  Spill(folder + "/notes.txt", "not an image");
+  std::filesystem::create_directory(folder + "/folder.png");
+  for (const std::string& path : {folder, folder + "/"}) {
+    const absl::StatusOr<Dataset> data = ReadImageFolder(path);
+    ASSERT_TRUE(data.ok()) << data.status();
+    EXPECT_EQ(data->x.shape(), autodiff::Shape({3, 15}));
+    EXPECT_EQ(data->item_shape, autodiff::Shape({3, 5, 1}));
+    EXPECT_EQ(data->name, "faces");
+    EXPECT_EQ(data->x.at(0), 1.0);
+    EXPECT_EQ(data->x.at(15), 51 / 255.0f);
+    EXPECT_EQ(data->x.at(44), 0.0);
+  }
+  EXPECT_EQ(ReadImageFolder(folder, 2)->size(), 2);
+}
+
+TEST(ImageFolderTest, ChannelsAreInnermost) {
+  const std::string folder = NewFolder("d");
+  Image image(1, 2, 3);
+  image.pixels = {255, 0, 51, 0, 102, 255};
+  ASSERT_TRUE(WritePng(folder + "/a.png", image).ok());
+  const absl::StatusOr<Dataset> data = ReadImageFolder(folder);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->item_shape, autodiff::Shape({1, 2, 3}));
+  for (int64_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(data->x.at(i), static_cast<float>(image.pixels[static_cast<size_t>(i)]) / 255.0f);
+  }
+}
+
+TEST(ImageFolderTest, MixedSizesAndChannelsNameTheFirstThatDiffers) {
+  std::string folder = NewFolder("sizes");
+  SpillPng(folder + "/a.png", 3, 5, 1, 0);
+  SpillPng(folder + "/b.png", 5, 3, 1, 0);
+  EXPECT_EQ(ReadImageFolder(folder).status().message(),
+            folder + "/b.png: is 5 x 3 x 1, expected 3 x 5 x 1 as in " + folder + "/a.png (height x width x channels)");
+  folder = NewFolder("channels");
+  SpillPng(folder + "/a.png", 3, 5, 1, 0);
+  SpillPng(folder + "/b.png", 3, 5, 3, 0);
+  EXPECT_EQ(ReadImageFolder(folder).status().message(),
+            folder + "/b.png: is 3 x 5 x 3, expected 3 x 5 x 1 as in " + folder + "/a.png (height x width x channels)");
+  folder = NewFolder("alpha");
+  SpillPng(folder + "/a.png", 3, 5, 4, 0);
+  EXPECT_EQ(ReadImageFolder(folder).status().message(),
+            folder + "/a.png: has an alpha channel (3 x 5 x 4), expected grey (1 channel) or RGB (3 channels)");
+}
+
+TEST(ImageFolderTest, CorruptFilesAreNamedWithTheReason) {
+  const std::string folder = NewFolder("d");
+  Spill(folder + "/text.png", "not an image");
+  EXPECT_EQ(ReadImageFolder(folder).status().message(),
+            folder + "/text.png: not a readable PNG or JPEG image: unknown image type");
+  std::filesystem::remove(folder + "/text.png");
+  SpillPng(folder + "/whole.png", 20, 20, 3, 77);
+  const std::string whole = Slurp(folder + "/whole.png");
+  std::filesystem::remove(folder + "/whole.png");
+  // stb_image is content without the IEND chunk: what it needs ends there.
+  for (size_t size = 0; size + 12 < whole.size(); ++size) {
+    Spill(folder + "/cut.png", whole.substr(0, size));
+    const absl::StatusOr<Dataset> data = ReadImageFolder(folder);
+    ASSERT_FALSE(data.ok()) << size;
+    EXPECT_EQ(std::string(data.status().message()).rfind(folder + "/cut.png: not a readable PNG or JPEG image: ", 0),
+              0u);
+  }
+}
+
+TEST(ImageFolderTest, EmptyAndMissingFolders) {
+  const std::string folder = NewFolder("d");
+  EXPECT_EQ(ReadImageFolder(folder).status().message(),
+            folder + ": no image in this folder, expected .png or .jpg files");
+  const absl::Status missing = ReadImageFolder(folder + "/x").status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(missing.message(), folder + "/x: cannot list the folder: No such file or directory");
+}
+
+}  // namespace
+}  // namespace neb
