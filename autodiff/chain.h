@@ -1,5 +1,5 @@
-// Internal: a chain of elementwise ops, run tile by tile. A tile is a run of elements short enough for all values of the
-// chain to stay in the first-level cache, so an expression of many ops reads and writes main memory once.
+// Internal: a chain of elementwise ops, run tile by tile. A tile is a run of elements short enough for all values of
+// the chain to stay in the first-level cache, so an expression of many ops reads and writes main memory once.
 #ifndef NEB_AUTODIFF_CHAIN_H_
 #define NEB_AUTODIFF_CHAIN_H_
 
@@ -60,10 +60,10 @@ class Chain {
   enum class Source : uint8_t { kMemory, kSlot, kRefilledSlot };
   struct Operand {
     Source source = Source::kSlot;
-    int slot = 0;           // kSlot, kRefilledSlot
-    Location location;      // kMemory
-    int load = -1;          // the load that fills the slot
-    double constant = 0;    // fills the slot when load < 0 and the operand is no result
+    int slot = 0;            // kSlot, kRefilledSlot
+    Location location;       // kMemory
+    int load = -1;           // the load that fills the slot
+    double constant = 0;     // fills the slot when load < 0 and the operand is no result
     bool prefilled = false;  // the same in every tile: filled once per run
   };
   struct Call {

@@ -53,8 +53,8 @@ absl::Status CheckGrad(const std::function<Var(absl::Span<const Var>)>& f, const
     const double recorded = (*here)[0].at(0);
     const double difference = ((*above)[0].at(0) - (*below)[0].at(0)) / (2 * options.step);
     if (!(std::abs(recorded - difference) <= options.tolerance * (1 + std::abs(difference)))) {
-      return absl::InternalError(absl::StrCat("derivative ", order, ": recorded ", recorded, ", finite differences ",
-                                              difference));
+      return absl::InternalError(
+          absl::StrCat("derivative ", order, ": recorded ", recorded, ", finite differences ", difference));
     }
     value = along;
   }

@@ -39,8 +39,8 @@ double Fold(Elementwise op, absl::Span<const long double> in) {
 }
 
 bool Commutes(Elementwise op) {
-  return op == Elementwise::add || op == Elementwise::mul || op == Elementwise::maximum ||
-         op == Elementwise::minimum || op == Elementwise::equal || op == Elementwise::not_equal;
+  return op == Elementwise::add || op == Elementwise::mul || op == Elementwise::maximum || op == Elementwise::minimum ||
+         op == Elementwise::equal || op == Elementwise::not_equal;
 }
 
 Var Record(Elementwise op, absl::Span<const Arg> args) {

@@ -52,9 +52,10 @@ Var reshape(Arg x, Shape shape) {
     if (valid) shape[inferred] = n / known;
   }
   if (!valid || shape.num_elements() != n) {
-    return in.tape->Fail("reshape", absl::StrCat("cannot turn shape ", v.shape().ToString(), " (", n,
-                                                 " elements) into ", asked.ToString()),
-                         in.location);
+    return in.tape->Fail(
+        "reshape",
+        absl::StrCat("cannot turn shape ", v.shape().ToString(), " (", n, " elements) into ", asked.ToString()),
+        in.location);
   }
   if (shape == v.shape()) return v;
   if (v.node().kind == OpKind::kConstant) return in.tape->Constant(v.node().constant(), shape);
@@ -74,9 +75,9 @@ Var permute(Arg x, std::vector<int> axes) {
   std::vector<int> all(static_cast<size_t>(v.rank()));
   std::iota(all.begin(), all.end(), 0);
   if (sorted != all) {
-    return in.tape->Fail("permute", absl::StrCat("axes [", absl::StrJoin(axes, ", "),
-                                                 "] are not a permutation of the axes of shape ",
-                                                 v.shape().ToString()),
+    return in.tape->Fail("permute",
+                         absl::StrCat("axes [", absl::StrJoin(axes, ", "),
+                                      "] are not a permutation of the axes of shape ", v.shape().ToString()),
                          in.location);
   }
   if (order == all) return v;
@@ -110,9 +111,10 @@ Var broadcast_to(Arg x, Shape shape) {
   if (!in.ok) return in.poisoned;
   const absl::StatusOr<Shape> joined = BroadcastShapes(in.vars[0].shape(), shape);
   if (!joined.ok() || !(*joined == shape) || !shape.valid()) {
-    return in.tape->Fail("broadcast_to", absl::StrCat("shape ", in.vars[0].shape().ToString(),
-                                                      " does not broadcast to ", shape.ToString()),
-                         in.location);
+    return in.tape->Fail(
+        "broadcast_to",
+        absl::StrCat("shape ", in.vars[0].shape().ToString(), " does not broadcast to ", shape.ToString()),
+        in.location);
   }
   return Broadcasted(in.vars[0], shape);
 }
@@ -135,9 +137,10 @@ Var slice(Arg x, int axis, int64_t begin, int64_t end) {
   const int a = CheckedAxis("slice", v, axis, in.location);
   if (a < 0) return Var(in.tape->var(-1));
   if (begin < 0 || begin > end || end > v.shape()[a]) {
-    return in.tape->Fail("slice", absl::StrCat("[", begin, " : ", end, "] is not within axis ", axis, " of shape ",
-                                               v.shape().ToString()),
-                         in.location);
+    return in.tape->Fail(
+        "slice",
+        absl::StrCat("[", begin, " : ", end, "] is not within axis ", axis, " of shape ", v.shape().ToString()),
+        in.location);
   }
   Attributes begins(static_cast<size_t>(v.rank()), 0);
   begins[static_cast<size_t>(a)] = begin;
@@ -155,8 +158,8 @@ Var pad(Arg x, int axis, int64_t before, int64_t after) {
   const int a = CheckedAxis("pad", v, axis, in.location);
   if (a < 0) return in.tape->var(-1);
   if (before < 0 || after < 0) {
-    return in.tape->Fail("pad", absl::StrCat("negative padding (", before, ", ", after, ") of shape ",
-                                             v.shape().ToString()),
+    return in.tape->Fail("pad",
+                         absl::StrCat("negative padding (", before, ", ", after, ") of shape ", v.shape().ToString()),
                          in.location);
   }
   Attributes befores(static_cast<size_t>(v.rank()), 0);
@@ -181,8 +184,9 @@ Var concat(const std::vector<Var>& xs, int axis, SourceLocation location) {
     Shape expected = xs[i].shape();
     if (expected.rank() == shape.rank()) expected[a] = shape[a];
     if (!(expected == shape)) {
-      return in.tape->Fail("concat", absl::StrCat("shapes ", xs[0].shape().ToString(), " and ",
-                                                  xs[i].shape().ToString(), " differ beside axis ", axis),
+      return in.tape->Fail("concat",
+                           absl::StrCat("shapes ", xs[0].shape().ToString(), " and ", xs[i].shape().ToString(),
+                                        " differ beside axis ", axis),
                            location);
     }
     shape[a] += xs[i].shape()[a];
@@ -215,8 +219,8 @@ Var stack(const std::vector<Var>& xs, int axis, SourceLocation location) {
                             location);
     }
     if (!(x.shape() == xs[0].shape())) {
-      return x.tape()->Fail("stack", absl::StrCat("shapes ", xs[0].shape().ToString(), " and ", x.shape().ToString(),
-                                                  " differ"),
+      return x.tape()->Fail("stack",
+                            absl::StrCat("shapes ", xs[0].shape().ToString(), " and ", x.shape().ToString(), " differ"),
                             location);
     }
     Shape shape;

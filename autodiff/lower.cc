@@ -210,8 +210,7 @@ std::vector<Instruction> LowerNodeT(const Tape& tape, int id, const LocationOf& 
       int64_t begin = 0;
       for (int input : n.inputs) {
         const Shape& part = tape.node(input).shape;
-        out.push_back(
-            CopyInstruction<T>({part, part.Strides(), strides, 0, begin * strides[axis]}, where(input), to));
+        out.push_back(CopyInstruction<T>({part, part.Strides(), strides, 0, begin * strides[axis]}, where(input), to));
         begin += part[axis];
       }
       break;
@@ -254,7 +253,7 @@ ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& wh
     enum { kConstant, kLoad, kResult } kind;
     size_t index;
   };
-  std::map<int64_t, size_t> constants;  // by their bits: a NaN has no place in an order, and −0 is not 0
+  std::map<int64_t, size_t> constants;          // by their bits: a NaN has no place in an order, and −0 is not 0
   std::map<std::pair<int, int>, size_t> loads;  // (source node, node whose shape it is broadcast to or -1 if dense)
   std::vector<std::vector<Ref>> refs;
   for (int id : step.nodes) {
@@ -307,11 +306,9 @@ ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& wh
   return spec;
 }
 
-Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored,
-                       bool fuse) {
+Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored, bool fuse) {
   const ChainSpec spec = MakeChainSpec(tape, step, where, stored, fuse);
-  Instruction out =
-      tape.dtype() == DType::kF32 ? ChainInstruction<float>(spec) : ChainInstruction<double>(spec);
+  Instruction out = tape.dtype() == DType::kF32 ? ChainInstruction<float>(spec) : ChainInstruction<double>(spec);
   for (const ChainLoad& load : spec.loads) out.reads.push_back(load.location);
   for (const ChainOp& op : spec.ops) {
     if (op.stored) out.writes.push_back(op.location);
@@ -333,8 +330,9 @@ Instruction LowerCopy(const Location& from, const Location& to) {
   out.parallel = to.bytes / 4 >= kParallelWork;
   out.run = [from, to](std::byte* const* bases, std::byte*, int part, int parts) {
     const auto [begin, end] = Split(to.bytes, kAlignment, part, parts);
-    if (begin < end) std::memcpy(Write<std::byte>(bases, to) + begin, Read<std::byte>(bases, from) + begin,
-                                 static_cast<size_t>(end - begin));
+    if (begin < end)
+      std::memcpy(Write<std::byte>(bases, to) + begin, Read<std::byte>(bases, from) + begin,
+                  static_cast<size_t>(end - begin));
   };
   return out;
 }

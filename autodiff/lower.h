@@ -31,11 +31,9 @@ using LocationOf = std::function<Location(int id)>;
 using IsStored = std::function<bool(int id)>;
 
 // The chain of a step of elementwise nodes.
-ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored,
-                        bool fuse);
+ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored, bool fuse);
 
-Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored,
-                       bool fuse);
+Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored, bool fuse);
 // The instructions of any other node.
 std::vector<Instruction> LowerNode(const Tape& tape, int id, const LocationOf& where);
 // Copies a value of `bytes` bytes.

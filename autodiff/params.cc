@@ -105,8 +105,9 @@ Var Params::Bind(const std::string& name, const Shape& shape, const Tensor* valu
   const ParamStore::Entry& entry = store[index];
   if (!(entry.value.shape() == shape) || entry.trainable != trainable) {
     const char* const kind = entry.trainable == trainable ? "" : trainable ? ", not trained" : ", trained";
-    return tape->Fail("param", absl::StrCat("\"", full, "\" is asked for with shape ", shape.ToString(),
-                                            ", but its value has shape ", entry.value.shape().ToString(), kind),
+    return tape->Fail("param",
+                      absl::StrCat("\"", full, "\" is asked for with shape ", shape.ToString(),
+                                   ", but its value has shape ", entry.value.shape().ToString(), kind),
                       location);
   }
   const Var var = tape->Input(full, shape);

@@ -1,4 +1,5 @@
-// Named parameters: where their values live (ParamStore) and how a function asks for them while it is recorded (Params).
+// Named parameters: where their values live (ParamStore) and how a function asks for them while it is recorded
+// (Params).
 //
 //   Var Phi(Var y, Params& p) {
 //     Var w = p("w", {784, 64}, LecunNormal());
@@ -23,8 +24,8 @@
 
 namespace autodiff {
 
-// How a new parameter is filled. Fans are those of a weight [.., in, out] as Dense and Conv2d use it: fan_out is the last
-// extent times, fan_in the second-last extent times, the product of all extents before (the kernel's area).
+// How a new parameter is filled. Fans are those of a weight [.., in, out] as Dense and Conv2d use it: fan_out is the
+// last extent times, fan_in the second-last extent times, the product of all extents before (the kernel's area).
 struct Initializer {
   enum class Kind : uint8_t { kConstant, kNormal, kUniform } kind = Kind::kConstant;
   enum class Fan : uint8_t { kNone, kIn, kAverage } fan = Fan::kNone;
@@ -74,9 +75,9 @@ class ParamStore {
   std::vector<std::unique_ptr<Entry>> entries_;  // pointers to entries stay valid as the store grows
 };
 
-// What a function sees of a store while it is recorded on a tape: a handle, cheap to copy, with the prefix of its scope.
-// In one recording each name may be asked for once (two layers with one name are a mistake, never silently shared); to
-// use a parameter twice, ask once and pass the Var.
+// What a function sees of a store while it is recorded on a tape: a handle, cheap to copy, with the prefix of its
+// scope. In one recording each name may be asked for once (two layers with one name are a mistake, never silently
+// shared); to use a parameter twice, ask once and pass the Var.
 class Params {
  public:
   Params(Tape* tape, ParamStore* store);
@@ -84,8 +85,8 @@ class Params {
   // The parameter `name` of this scope. The first recording creates it; later ones must ask for the same shape.
   Var operator()(const std::string& name, const Shape& shape, Initializer init = LecunNormal(),
                  SourceLocation location = SourceLocation::Here());
-  // A number or array that belongs to the model and is saved with it, but is not trained, such as the data's mean. A value
-  // that the store has already (from a file) wins over `value`.
+  // A number or array that belongs to the model and is saved with it, but is not trained, such as the data's mean. A
+  // value that the store has already (from a file) wins over `value`.
   Var Fixed(const std::string& name, const Tensor& value, SourceLocation location = SourceLocation::Here());
   // The same recording, with `name`/ before every name.
   Params Scope(const std::string& name) const;

@@ -38,9 +38,9 @@ int64_t OutputExtent(int64_t in, int64_t before, int64_t after, int64_t kernel, 
 }
 
 Var FailConv(const char* op, const Operands& in, const std::string& why) {
-  return in.tape->Fail(op, absl::StrCat(why, ": shapes ", in.vars[0].shape().ToString(), " and ",
-                                        in.vars[1].shape().ToString()),
-                       in.location);
+  return in.tape->Fail(
+      op, absl::StrCat(why, ": shapes ", in.vars[0].shape().ToString(), " and ", in.vars[1].shape().ToString()),
+      in.location);
 }
 
 }  // namespace
@@ -51,8 +51,9 @@ Var matmul(Arg a, Arg b, MatmulOptions options) {
   Var p = in.vars[0], q = in.vars[1];
   const bool ta = options.transpose_a, tb = options.transpose_b;
   auto fail = [&](const char* why) {
-    return in.tape->Fail("matmul", absl::StrCat(why, ": shapes ", p.shape().ToString(), ta ? " (transposed)" : "",
-                                                " and ", q.shape().ToString(), tb ? " (transposed)" : ""),
+    return in.tape->Fail("matmul",
+                         absl::StrCat(why, ": shapes ", p.shape().ToString(), ta ? " (transposed)" : "", " and ",
+                                      q.shape().ToString(), tb ? " (transposed)" : ""),
                          in.location);
   };
   if (p.rank() < 2 || q.rank() < 2) return fail("operands need two axes or more (dot multiplies vectors)");

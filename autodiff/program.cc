@@ -71,8 +71,8 @@ class Compiler {
   std::vector<std::unique_ptr<Tensor>> constants_;
   std::map<int, int> constant_space_;
   std::map<int64_t, int> input_space_;
-  std::map<int, int> bound_;                    // node -> binding it is computed into directly
-  std::vector<std::pair<int, int>> copies_;     // (node, binding) copied at the end
+  std::map<int, int> bound_;                 // node -> binding it is computed into directly
+  std::vector<std::pair<int, int>> copies_;  // (node, binding) copied at the end
   std::map<int, int64_t> arena_offset_;
 };
 
@@ -104,8 +104,8 @@ absl::Status Compiler::CheckSpec() {
   for (const Update& u : spec_.state) {
     if (absl::Status s = add_input(u.before); !s.ok()) return s;
     if (!(u.before.shape() == u.after.shape())) {
-      return absl::InvalidArgumentError(absl::StrCat("Compile: the update of \"", u.before.node().name,
-                                                     "\" has shape ", u.after.shape().ToString(), ", not ",
+      return absl::InvalidArgumentError(absl::StrCat("Compile: the update of \"", u.before.node().name, "\" has shape ",
+                                                     u.after.shape().ToString(), ", not ",
                                                      u.before.shape().ToString()));
     }
   }
@@ -161,8 +161,7 @@ void Compiler::Place() {
         // A result of the same chain is handed on within a tile.
         use(source, s, step_of_[static_cast<size_t>(root)] != s);
         // Constants in other places than chains need an array of their own.
-        if (graph_->node(root).kind == OpKind::kTensor ||
-            (graph_->node(root).kind == OpKind::kConstant && !chain)) {
+        if (graph_->node(root).kind == OpKind::kTensor || (graph_->node(root).kind == OpKind::kConstant && !chain)) {
           constant_space_.emplace(root, 0);
         }
       }

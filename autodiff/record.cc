@@ -23,9 +23,9 @@ Operands Resolve(const char* op, absl::Span<const Arg> args) {
     out.vars.push_back(arg.var());
     if (arg.var().ok() && arg.tape() == out.tape) continue;
     out.ok = false;
-    out.poisoned = out.tape->Fail(op, arg.tape() == nullptr ? "an operand belongs to no tape"
-                                                            : "the operands are on different tapes",
-                                  arg.location());
+    out.poisoned = out.tape->Fail(
+        op, arg.tape() == nullptr ? "an operand belongs to no tape" : "the operands are on different tapes",
+        arg.location());
   }
   return out;
 }
@@ -46,7 +46,7 @@ Var Broadcasted(Var v, const Shape& shape) {
 }
 
 std::optional<std::vector<int>> NormalizeAxes(const char* op, Var x, std::optional<std::vector<int>> axes,
-                                               SourceLocation location) {
+                                              SourceLocation location) {
   std::vector<int> out;
   if (!axes.has_value()) {
     for (int i = 0; i < x.rank(); ++i) out.push_back(i);

@@ -27,7 +27,7 @@ Var Broadcasted(Var v, const Shape& shape);
 
 // Axes made non-negative, sorted and checked; all axes for nullopt. Records the mistake and returns nullopt if wrong.
 std::optional<std::vector<int>> NormalizeAxes(const char* op, Var x, std::optional<std::vector<int>> axes,
-                                               SourceLocation location);
+                                              SourceLocation location);
 
 // A node on the tape of its first input.
 Var AppendNode(OpKind kind, absl::Span<const Var> inputs, Shape shape, Attributes attributes = {});

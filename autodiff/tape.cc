@@ -129,9 +129,9 @@ bool Tape::NodeEqual::operator()(int a, int b) const {
       p.attributes != q.attributes) {
     return false;
   }
-  return p.tensor == q.tensor || (p.tensor != nullptr && q.tensor != nullptr &&
-                                  std::memcmp(p.tensor->bytes(), q.tensor->bytes(),
-                                              static_cast<size_t>(p.tensor->num_bytes())) == 0);
+  return p.tensor == q.tensor ||
+         (p.tensor != nullptr && q.tensor != nullptr &&
+          std::memcmp(p.tensor->bytes(), q.tensor->bytes(), static_cast<size_t>(p.tensor->num_bytes())) == 0);
 }
 
 CallSite::CallSite(Tape* tape, SourceLocation location) {

@@ -83,13 +83,13 @@ class Arg {
 };
 
 enum class OpKind : uint8_t {
-  kInput,              // attributes: index among the tape's inputs
-  kConstant,           // one number in every element; attributes: bits of the double
-  kTensor,             // constant array: Node::tensor
-  kElementwise,        // Node::elementwise; all inputs have the node's shape
-  kBroadcast,          // NumPy-broadcast to the node's shape
-  kSum,                // attributes: first and last+1 of the axes that are summed away
-  kMax,                // the same, maximum
+  kInput,        // attributes: index among the tape's inputs
+  kConstant,     // one number in every element; attributes: bits of the double
+  kTensor,       // constant array: Node::tensor
+  kElementwise,  // Node::elementwise; all inputs have the node's shape
+  kBroadcast,    // NumPy-broadcast to the node's shape
+  kSum,          // attributes: first and last+1 of the axes that are summed away
+  kMax,          // the same, maximum
   kReshape,
   kPermute,            // attributes: output axis i is input axis attributes[i]
   kSlice,              // attributes: first index per axis; the node's shape gives the extents

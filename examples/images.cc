@@ -2,9 +2,9 @@
 //
 //   bazel run -c opt //examples:images                                  # Fashion-MNIST, about five minutes
 //   bazel run -c opt //examples:images -- --images=my_pictures/ --sigma=0.2 --out=runs/mine
-#include <cstdio>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,9 +43,9 @@ ABSL_FLAG(int, threads, 0, "threads; 0: one for each processor");
 
 namespace {
 
-constexpr int kChains = 10;   // rows of samples.png
-constexpr int kJumps = 16;    // its columns
-constexpr int kBetween = 200; // iterations of the walk between them
+constexpr int kChains = 10;    // rows of samples.png
+constexpr int kJumps = 16;     // its columns
+constexpr int kBetween = 200;  // iterations of the walk between them
 
 using neb::Params;
 using neb::Tensor;
@@ -54,8 +54,9 @@ using neb::Var;
 // Rows begin .. end - 1 of x [n, d].
 Tensor Rows(const Tensor& x, int64_t begin, int64_t end) {
   const size_t d = static_cast<size_t>(x.shape()[1]);
-  return Tensor::From<float>({end - begin, x.shape()[1]},
-                             x.data<float>().subspan(static_cast<size_t>(begin) * d, static_cast<size_t>(end - begin) * d));
+  return Tensor::From<float>(
+      {end - begin, x.shape()[1]},
+      x.data<float>().subspan(static_cast<size_t>(begin) * d, static_cast<size_t>(end - begin) * d));
 }
 
 struct Settings {
@@ -139,8 +140,8 @@ absl::Status WriteDenoised(const std::string& path, neb::Model& model, const neb
   std::copy_n(noisy.data<float>().begin(), size, cells.begin() + static_cast<std::ptrdiff_t>(size));
   absl::Status s = model.Evaluate(noisy.data<float>(), {.x_hat = cells.subspan(2 * size)}, pool);
   if (!s.ok()) return s;
-  absl::StatusOr<neb::Image> grid = neb::Grid(all, held_out.item_shape, 3, static_cast<int>(count),
-                                              {.row_labels = {"clean", "noisy", "x̂"}});
+  absl::StatusOr<neb::Image> grid =
+      neb::Grid(all, held_out.item_shape, 3, static_cast<int>(count), {.row_labels = {"clean", "noisy", "x̂"}});
   return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
 }
 
@@ -163,9 +164,9 @@ absl::Status WriteSamples(const std::string& path, neb::Model& model, autodiff::
     }
     columns.push_back(absl::StrCat(walk->iterations()));
   }
-  absl::StatusOr<neb::Image> grid = neb::Grid(
-      all, model.item_shape(), kChains, kJumps,
-      {.title = "Jumps from one walk per row, by iteration", .column_labels = columns});
+  absl::StatusOr<neb::Image> grid =
+      neb::Grid(all, model.item_shape(), kChains, kJumps,
+                {.title = "Jumps from one walk per row, by iteration", .column_labels = columns});
   return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
 }
 
@@ -197,21 +198,22 @@ absl::Status Run() {
                             .learning_rate = absl::GetFlag(FLAGS_lr),
                             .seed = seed,
                             .pool = &pool};
-  absl::Status s = out->WriteSettings({{"images", absl::GetFlag(FLAGS_images)},
-                                       {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
-                                       {"training_images", train.size()},
-                                       {"held_out_images", held_out.size()},
-                                       {"energy", "residual denoiser, MLP"},
-                                       {"hidden", settings->hidden},
-                                       {"sigma", sigma},
-                                       {"steps", options.steps},
-                                       {"batch", options.batch},
-                                       {"learning_rate", options.learning_rate},
-                                       {"warmup", options.warmup},
-                                       {"ema_decay", options.adam.ema_decay},
-                                       {"seed", seed},
-                                       {"threads", pool.threads()},
-                                       {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}});
+  absl::Status s = out->WriteSettings(
+      {{"images", absl::GetFlag(FLAGS_images)},
+       {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
+       {"training_images", train.size()},
+       {"held_out_images", held_out.size()},
+       {"energy", "residual denoiser, MLP"},
+       {"hidden", settings->hidden},
+       {"sigma", sigma},
+       {"steps", options.steps},
+       {"batch", options.batch},
+       {"learning_rate", options.learning_rate},
+       {"warmup", options.warmup},
+       {"ema_decay", options.adam.ema_decay},
+       {"seed", seed},
+       {"threads", pool.threads()},
+       {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}});
   if (!s.ok()) return s;
   std::printf("%s: %d training and %d held-out images of %s; %d parameters; %d threads\n", train.name.c_str(),
               static_cast<int>(train.size()), static_cast<int>(held_out.size()), train.item_shape.ToString().c_str(),
@@ -271,8 +273,8 @@ int main(int argc, char** argv) {
       "model.safetensors, settings.json and metrics.jsonl.\n\n"
       "  bazel run -c opt //examples:images -- [flags]");
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  absl::Status status = rest.size() > 1 ? absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", rest[1], "\""))
-                                        : Run();
+  absl::Status status =
+      rest.size() > 1 ? absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", rest[1], "\"")) : Run();
   if (status.ok()) return 0;
   std::fprintf(stderr, "images: %s\n", std::string(status.message()).c_str());
   return 1;

@@ -26,9 +26,7 @@ using neb::Tensor;
 using neb::Var;
 
 // A network on top of a bowl: the bowl wins far away, so that walks come back from everywhere.
-Var Phi(Var y, Params& p) {
-  return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1});
-}
+Var Phi(Var y, Params& p) { return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1}); }
 
 // φ on a grid, as large as the picture needs.
 absl::StatusOr<neb::Field> EnergyField(neb::Model& model) {
@@ -63,7 +61,8 @@ absl::Status Run() {
       neb::Train(*model, moons.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256});
   if (!trained.ok()) return trained.status();
 
-  absl::StatusOr<neb::Walk> walk = neb::Walk::Create(*model, neb::UniformStarts(/*chains=*/400, *model, /*seed=*/1), {});
+  absl::StatusOr<neb::Walk> walk =
+      neb::Walk::Create(*model, neb::UniformStarts(/*chains=*/400, *model, /*seed=*/1), {});
   if (!walk.ok()) return walk.status();
   if (absl::Status s = walk->Run(2000); !s.ok()) return s;
   absl::StatusOr<Tensor> x_hat = walk->Jump();
@@ -71,12 +70,12 @@ absl::Status Run() {
 
   absl::StatusOr<neb::Field> field = EnergyField(*model);
   if (!field.ok()) return field.status();
-  absl::StatusOr<neb::Image> picture =
-      neb::HeatMap(*field, {.title = absl::StrFormat("Two moons: the learned energy and 400 jumps, σ = %g", model->sigma()),
-                            .value_label = "φ − min φ",
-                            .high = 12,
-                            .contours = 10,
-                            .points = {{.points = Points(*x_hat)}}});
+  absl::StatusOr<neb::Image> picture = neb::HeatMap(
+      *field, {.title = absl::StrFormat("Two moons: the learned energy and 400 jumps, σ = %g", model->sigma()),
+               .value_label = "φ − min φ",
+               .high = 12,
+               .contours = 10,
+               .points = {{.points = Points(*x_hat)}}});
   if (!picture.ok()) return picture.status();
   const std::string path = neb::UserPath(absl::GetFlag(FLAGS_out));
   if (absl::Status s = neb::WritePng(path, *picture); !s.ok()) return s;

@@ -5,8 +5,8 @@
 //   }
 //   Energy energy = Sum({{"left", Quadratic}, {"right", Scale(0.5, Quadratic)}});
 //
-// φ(y) stands for −log p(y) + const, p the density of the data with N(0, σ²) noise added. Row i of the result depends on
-// row i of y only; φ must be smooth (SiLU, softplus, tanh, ...: with ReLU its gradient is piecewise constant).
+// φ(y) stands for −log p(y) + const, p the density of the data with N(0, σ²) noise added. Row i of the result depends
+// on row i of y only; φ must be smooth (SiLU, softplus, tanh, ...: with ReLU its gradient is piecewise constant).
 #ifndef NEB_NEB_ENERGY_H_
 #define NEB_NEB_ENERGY_H_
 

@@ -44,7 +44,8 @@ struct MlpOptions {
   autodiff::Initializer weight_init = autodiff::LecunNormal();
   autodiff::Initializer last_weight_init = autodiff::LecunNormal();
 };
-// Dense layers of these sizes, with the activation between them: [.., in] -> [.., units.back()]. Parameters 0/w, 0/b, ...
+// Dense layers of these sizes, with the activation between them: [.., in] -> [.., units.back()]. Parameters 0/w, 0/b,
+// ...
 Var Mlp(Params p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options = {});
 
 }  // namespace neb

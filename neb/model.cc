@@ -172,8 +172,13 @@ absl::Status Model::Evaluate(std::span<const float> y, const Results& results, a
     absl::StatusOr<Program> program =
         autodiff::Compile({.inputs = inputs, .state = {}, .outputs = outputs}, {.optimize = true, .pool = pool});
     if (!program.ok()) return program.status();
-    evaluator_ = std::make_shared<Evaluator>(Evaluator{key, *std::move(program), Tensor({batch, this->d()}),
-                                                       Tensor(Shape{batch}), Tensor({batch, this->d()}), {}, {}});
+    evaluator_ = std::make_shared<Evaluator>(Evaluator{key,
+                                                       *std::move(program),
+                                                       Tensor({batch, this->d()}),
+                                                       Tensor(Shape{batch}),
+                                                       Tensor({batch, this->d()}),
+                                                       {},
+                                                       {}});
     evaluator_->inputs = BoundTensors(p, *params_);
     evaluator_->inputs.insert(evaluator_->inputs.begin(), &evaluator_->y);
     if (!results.energy.empty()) evaluator_->outputs.push_back(&evaluator_->energy);

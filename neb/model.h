@@ -24,8 +24,8 @@ namespace neb {
 
 class Model {
  public:
-  // Records the energy once to create its parameters: the first mistake in it is the error. `item_shape` is the shape of
-  // one sample, which the energy sees flattened to d numbers; σ > 0.
+  // Records the energy once to create its parameters: the first mistake in it is the error. `item_shape` is the shape
+  // of one sample, which the energy sees flattened to d numbers; σ > 0.
   static absl::StatusOr<Model> Create(Energy energy, autodiff::Shape item_shape, double sigma, uint64_t seed = 0);
 
   // Reads what Save wrote. The energy must be the one that was saved: a parameter of another name or shape is an error
@@ -47,8 +47,8 @@ class Model {
     std::span<float> gradient = {};  // ∇φ(y), [n, d]; the score of the smoothed density is −∇φ
     std::span<float> x_hat = {};     // x̂(y) = y − σ² ∇φ(y), [n, d]
   };
-  // For y of n points, [n, d] row-major, n >= 0. Compiles at the first call with results of one kind. Errors: sizes that
-  // do not fit. Results do not depend on n, the order of the points, or the pool's threads. Not thread-safe.
+  // For y of n points, [n, d] row-major, n >= 0. Compiles at the first call with results of one kind. Errors: sizes
+  // that do not fit. Results do not depend on n, the order of the points, or the pool's threads. Not thread-safe.
   absl::Status Evaluate(std::span<const float> y, const Results& results, autodiff::ThreadPool* pool = nullptr);
 
  private:

@@ -28,8 +28,8 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;  // of the rate: w ← w − rate · weight_decay · w
-  double clip_norm = 0;     // scales all gradients together down to this Euclidean norm; 0: never
+  double weight_decay = 0;   // of the rate: w ← w − rate · weight_decay · w
+  double clip_norm = 0;      // scales all gradients together down to this Euclidean norm; 0: never
   double ema_decay = 0.999;  // of the running average of the parameters, see AdamScalars; 0: no average is kept
 };
 
@@ -51,7 +51,8 @@ struct AdamStep {
   // start at 0, the average at the parameter's first value.
   std::vector<autodiff::Update> updates;
 };
-// The gradients are those of `loss` (a scalar). When the loss is NaN or infinite, every updated value keeps its old value.
+// The gradients are those of `loss` (a scalar). When the loss is NaN or infinite, every updated value keeps its old
+// value.
 AdamStep RecordAdam(autodiff::Var loss, const std::vector<autodiff::Var>& params,
                     const std::vector<autodiff::Var>& gradients, const AdamOptions& options);
 

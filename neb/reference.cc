@@ -45,8 +45,17 @@ std::vector<double> SecondMoment(const Tensor& x, const std::vector<double>& c, 
     for (int64_t i = 0; i < rows * d; ++i) {
       to[i] = static_cast<float>(values[static_cast<size_t>(begin * d + i)] - c[static_cast<size_t>(i % d)]);
     }
-    const autodiff::GemmArgs<float> args{.m = d, .n = d, .k = rows, .a = to, .lda = d, .transpose_a = true, .b = to,
-                                         .ldb = d, .transpose_b = false, .c = product.data<float>().data(), .ldc = d,
+    const autodiff::GemmArgs<float> args{.m = d,
+                                         .n = d,
+                                         .k = rows,
+                                         .a = to,
+                                         .lda = d,
+                                         .transpose_a = true,
+                                         .b = to,
+                                         .ldb = d,
+                                         .transpose_b = false,
+                                         .c = product.data<float>().data(),
+                                         .ldc = d,
                                          .accumulate = false};
     auto part = [&](int t) { autodiff::Gemm(args, t, threads, scratch[static_cast<size_t>(t)].get()); };
     if (pool == nullptr) {
@@ -72,8 +81,8 @@ absl::StatusOr<LinearEstimator> LinearEstimator::Fit(const Tensor& x, double sig
   if (!(sigma > 0)) return absl::InvalidArgumentError(absl::StrCat("sigma must be positive, got ", sigma));
   const int64_t d = x.shape()[1];
   if (d > kMaxDimension) {
-    return absl::InvalidArgumentError(absl::StrCat("the linear estimator is limited to ", kMaxDimension,
-                                                   " dimensions, got ", d));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the linear estimator is limited to ", kMaxDimension, " dimensions, got ", d));
   }
   LinearEstimator out;
   out.sigma_ = sigma;

@@ -31,7 +31,7 @@ class LinearEstimator {
 
  private:
   double sigma_ = 0;
-  std::vector<double> mean_;  // μ, [d]
+  std::vector<double> mean_;      // μ, [d]
   std::vector<double> residual_;  // σ² (Σ + σ²I)⁻¹ = I − A, [d, d]
 };
 

@@ -1,5 +1,5 @@
-// The energy of a denoising autoencoder, φ(y) = ‖y − ν(y)‖² / 2σ² ([MGM] calls it MEM; ∇φ = (I − J_ν)ᵀ (y − ν) / σ²). Of
-// the forms that we tried it trains fastest and gives the best samples of images.
+// The energy of a denoising autoencoder, φ(y) = ‖y − ν(y)‖² / 2σ² ([MGM] calls it MEM; ∇φ = (I − J_ν)ᵀ (y − ν) / σ²).
+// Of the forms that we tried it trains fastest and gives the best samples of images.
 //
 //   Scales scales = MeasureScales(train.x, /*sigma=*/0.3);
 //   Energy energy = ResidualDenoiser([](Var z, Params& p) { return Mlp(p, z, {1024, 1024, 784}); }, scales);
@@ -15,9 +15,9 @@ namespace neb {
 
 // What the network must know of the data to see inputs of order one, whatever σ and the data are.
 struct Scales {
-  Tensor mean;         // μ, [d]
-  double stddev = 1;   // s: root mean square over the coordinates of the deviation from μ
-  double sigma = 1;    // σ of the noise
+  Tensor mean;        // μ, [d]
+  double stddev = 1;  // s: root mean square over the coordinates of the deviation from μ
+  double sigma = 1;   // σ of the noise
   // The network is shown no point farther from μ than this, in units of √d √(s² + σ²); <= 0: no bound. See below.
   double radius = 0;
 };

@@ -19,7 +19,9 @@ using autodiff::Tape;
 
 struct Trainer::Impl {
   Impl(Model& model_, const Tensor& x_, const TrainOptions& options_)
-      : model(model_), x(x_), options(options_),
+      : model(model_),
+        x(x_),
+        options(options_),
         batches(x_.shape()[0], {.batch_size = options_.batch, .seed = options_.seed}) {}
 
   Model& model;
@@ -45,8 +47,7 @@ double Trainer::last_loss() const { return impl_->loss.at(0); }
 namespace {
 
 absl::Status CheckSamples(const Model& model, const Tensor& x) {
-  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != model.d() ||
-      x.dtype() != autodiff::DType::kF32) {
+  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != model.d() || x.dtype() != autodiff::DType::kF32) {
     return absl::InvalidArgumentError(absl::StrCat("samples must be f32 [n, ", model.d(), "] with n >= 1, got ",
                                                    Name(x.dtype()), x.shape().ToString()));
   }
@@ -70,9 +71,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
     return absl::InvalidArgumentError(absl::StrCat("the learning rate must be positive, got ", options.learning_rate));
   }
   auto impl = std::make_unique<Impl>(model, x, options);
-  impl->schedule = {.peak = options.learning_rate,
-                    .warmup = std::min(options.warmup, options.steps / 10),
-                    .total = options.steps};
+  impl->schedule = {
+      .peak = options.learning_rate, .warmup = std::min(options.warmup, options.steps / 10), .total = options.steps};
   const int64_t batch = impl->batches.batch_size();
 
   Tape tape;
@@ -133,10 +133,9 @@ absl::Status Trainer::Step() {
   Tensor* const loss = &t.loss;
   if (absl::Status status = t.program->Run(t.inputs, t.state, {&loss, 1}); !status.ok()) return status;
   if (!std::isfinite(last_loss())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the loss became ", last_loss(), " at step ", t.step + 1, " of ", t.options.steps,
-                     " (learning rate ", s.rate, "); the parameters are those of the step before. A smaller learning ",
-                     "rate or gradient clipping may help"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the loss became ", last_loss(), " at step ", t.step + 1, " of ", t.options.steps, " (learning rate ", s.rate,
+        "); the parameters are those of the step before. A smaller learning ", "rate or gradient clipping may help"));
   }
   ++t.step;
   return absl::OkStatus();
@@ -170,10 +169,9 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
       if (!measured.ok()) return measured.status();
       progress.held_out_loss = *measured;
     }
-    progress.rate = LearningRate({.peak = options.learning_rate,
-                                  .warmup = std::min(options.warmup, options.steps / 10),
-                                  .total = options.steps},
-                                 step - 1);
+    progress.rate = LearningRate(
+        {.peak = options.learning_rate, .warmup = std::min(options.warmup, options.steps / 10), .total = options.steps},
+        step - 1);
     progress.samples_per_second = static_cast<double>(step * options.batch) / training_seconds;
     progress.seconds = seconds_since(start);
     result.history.push_back(progress);

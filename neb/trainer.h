@@ -22,9 +22,9 @@ namespace neb {
 
 // The state of a run, as handed to TrainOptions::on_progress.
 struct Progress {
-  int64_t step = 0;   // done so far
-  int64_t steps = 0;  // in all
-  double loss = 0;    // of the minibatches since the last report, per sample, averaged
+  int64_t step = 0;          // done so far
+  int64_t steps = 0;         // in all
+  double loss = 0;           // of the minibatches since the last report, per sample, averaged
   double held_out_loss = 0;  // of the averaged parameters; NaN without held-out data or when not measured this time
   double rate = 0;           // learning rate of the last step
   double samples_per_second = 0;
@@ -57,7 +57,7 @@ class Trainer {
   // One minibatch. FailedPrecondition, naming the step, when the loss is NaN or infinite: the parameters then stay as
   // they were before that step.
   absl::Status Step();
-  int64_t step() const;   // done so far
+  int64_t step() const;      // done so far
   double last_loss() const;  // of the last minibatch, per sample
 
  private:

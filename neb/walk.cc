@@ -47,8 +47,8 @@ absl::StatusOr<Walk> Walk::Create(Model& model, Tensor start, const WalkOptions&
   const Var next = y - (delta * delta) * autodiff::grad(phi, y) + (std::sqrt(2.0) * delta) * noise;
   std::vector<Var> inputs = BoundVars(p);
   inputs.insert(inputs.begin(), noise);
-  absl::StatusOr<Program> program =
-      autodiff::Compile({.inputs = inputs, .state = {{y, next}}, .outputs = {}}, {.optimize = true, .pool = options.pool});
+  absl::StatusOr<Program> program = autodiff::Compile({.inputs = inputs, .state = {{y, next}}, .outputs = {}},
+                                                      {.optimize = true, .pool = options.pool});
   if (!program.ok()) return program.status();
   auto impl = std::make_unique<Impl>(model, std::move(start), options, *std::move(program));
   impl->inputs = BoundTensors(p, model.params());
@@ -78,9 +78,8 @@ absl::Status Walk::Run(int64_t iterations) {
 
 absl::StatusOr<Tensor> Walk::Jump() {
   Tensor x_hat(impl_->y.shape());
-  absl::Status s = impl_->model.Evaluate(impl_->y.data<float>(),
-                                         {.energy = {}, .gradient = {}, .x_hat = x_hat.data<float>()},
-                                         impl_->options.pool);
+  absl::Status s = impl_->model.Evaluate(
+      impl_->y.data<float>(), {.energy = {}, .gradient = {}, .x_hat = x_hat.data<float>()}, impl_->options.pool);
   if (!s.ok()) return s;
   return x_hat;
 }

@@ -24,8 +24,8 @@ struct WalkOptions {
   autodiff::ThreadPool* pool = nullptr;
 };
 
-// Independent chains, stepped together. Noise depends on (seed, iteration, chain, coordinate) only: the same chain comes
-// out for any number of threads, with or without jumps.
+// Independent chains, stepped together. Noise depends on (seed, iteration, chain, coordinate) only: the same chain
+// comes out for any number of threads, with or without jumps.
 class Walk {
  public:
   // `start`: [chains, d]. The model must outlive the walk and not be trained meanwhile.

@@ -3,11 +3,12 @@
 //   bazel run -c opt //tests:bench -- --case=a,b,c,d,e --kind=train,langevin --threads=1,2
 //   bazel run -c opt //tests:bench -- --check
 //
-// Cases: a MLP 2-128-128-128-1, batch 512; b MLP 784-1024-1024-1024-1, batch 128; c ConvNet on 28×28: 3×3 convolutions of
-// 32 (stride 1), 64 (2), 128 (2) channels, then 128 and 1 units, batch 64; d the same with 256, 512, 1024 channels (all
-// stride 2), then 10 and 1, batch 16; e residual denoiser ‖y − ν(y)‖²/2σ², ν an MLP 784-1024-1024-784, batch 128. SiLU.
-// A training step is the library's own: a minibatch is gathered, noise drawn, φ and ∇φ computed, the loss differentiated
-// through ∇φ, Adam run on all parameters. A Langevin step is one iteration of all chains, its noise included.
+// Cases: a MLP 2-128-128-128-1, batch 512; b MLP 784-1024-1024-1024-1, batch 128; c ConvNet on 28×28: 3×3 convolutions
+// of 32 (stride 1), 64 (2), 128 (2) channels, then 128 and 1 units, batch 64; d the same with 256, 512, 1024 channels
+// (all stride 2), then 10 and 1, batch 16; e residual denoiser ‖y − ν(y)‖²/2σ², ν an MLP 784-1024-1024-784, batch 128.
+// SiLU. A training step is the library's own: a minibatch is gathered, noise drawn, φ and ∇φ computed, the loss
+// differentiated through ∇φ, Adam run on all parameters. A Langevin step is one iteration of all chains, its noise
+// included.
 //
 // FLOPs count the products only: for a layer of f = 2 · multiply-adds · batch, padding included, a training step takes
 // 6f (first layer 5f, a last layer of one output 2f) and a Langevin step 2f (a last layer of one output f).
@@ -95,7 +96,8 @@ Case ConvCase(std::string name, const std::vector<ConvLayer>& convolutions, cons
   c.energy = [convolutions, units](Var y, Params& p) {
     Var h = reshape(y, {-1, 28, 28, 1});
     for (size_t i = 0; i < convolutions.size(); ++i) {
-      h = silu(neb::Conv2d(p, absl::StrCat("conv", i), h, convolutions[i].channels, {.stride = convolutions[i].stride}));
+      h = silu(
+          neb::Conv2d(p, absl::StrCat("conv", i), h, convolutions[i].channels, {.stride = convolutions[i].stride}));
     }
     return reshape(neb::Mlp(p.Scope("head"), reshape(h, {y.dim(0), -1}), units), {-1});
   };
@@ -254,10 +256,10 @@ bool Check(const Case& c) {
       which = i == 0 ? "loss" : store[static_cast<int>(i) - 1].name;
     }
   }
-  const nlohmann::ordered_json line = {{"case", c.name},    {"check", "float32 against float64"},
-                                       {"loss", dual[0].at(0)}, {"tensors", single.size()},
-                                       {"worst_relative_error", worst}, {"worst_of", which},
-                                       {"ok", worst <= 1e-5}};
+  const nlohmann::ordered_json line = {
+      {"case", c.name},           {"check", "float32 against float64"}, {"loss", dual[0].at(0)},
+      {"tensors", single.size()}, {"worst_relative_error", worst},      {"worst_of", which},
+      {"ok", worst <= 1e-5}};
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
   return worst <= 1e-5;

@@ -10,8 +10,7 @@ namespace autodiff {
 int64_t PlanMemory(std::vector<Lifetime>& values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return values[a].bytes > values[b].bytes; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a].bytes > values[b].bytes; });
   int64_t arena = 0;
   std::vector<const Lifetime*> placed;  // by rising offset
   for (size_t i : order) {

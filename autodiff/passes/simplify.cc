@@ -17,9 +17,7 @@ bool IsConstant(Var v, double value) {
 }
 Var Input(Var v, int i) { return v.tape()->var(v.node().inputs[static_cast<size_t>(i)]); }
 // Of two reshapes in a row the last one counts.
-Var Reshaped(Var x, const Shape& shape) {
-  return reshape(x.node().kind == OpKind::kReshape ? Input(x, 0) : x, shape);
-}
+Var Reshaped(Var x, const Shape& shape) { return reshape(x.node().kind == OpKind::kReshape ? Input(x, 0) : x, shape); }
 
 bool SwapsLastTwo(const Node& n) {
   const int64_t rank = static_cast<int64_t>(n.attributes.size());

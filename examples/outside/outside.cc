@@ -1,4 +1,5 @@
-// neb used from another Bazel workspace: declare an energy, train it, save it, load it, evaluate it on one's own memory.
+// neb used from another Bazel workspace: declare an energy, train it, save it, load it, evaluate it on one's own
+// memory.
 //
 //   cd examples/outside && bazel test -c opt //...
 #include <cmath>

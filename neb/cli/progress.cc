@@ -18,7 +18,9 @@ std::string HumanDuration(double seconds) {
 }
 
 ProgressLine::ProgressLine(std::string unit)
-    : unit_(std::move(unit)), terminal_(isatty(STDERR_FILENO) != 0), held_out_(std::numeric_limits<double>::quiet_NaN()) {}
+    : unit_(std::move(unit)),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      held_out_(std::numeric_limits<double>::quiet_NaN()) {}
 
 ProgressLine::~ProgressLine() {
   if (open_) std::fputc('\n', stderr);

@@ -41,7 +41,8 @@ absl::Status RunFolder::WriteSettings(const nlohmann::ordered_json& settings) co
 absl::Status RunFolder::AppendMetrics(const nlohmann::ordered_json& metrics) const {
   std::ofstream file(Path("metrics.jsonl"), std::ios::app);
   file << metrics.dump() << "\n" << std::flush;
-  if (!file) return absl::UnknownError(absl::StrCat("cannot write ", Path("metrics.jsonl"), ": ", std::strerror(errno)));
+  if (!file)
+    return absl::UnknownError(absl::StrCat("cannot write ", Path("metrics.jsonl"), ": ", std::strerror(errno)));
   return absl::OkStatus();
 }
 

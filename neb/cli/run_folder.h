@@ -15,14 +15,14 @@
 
 namespace neb {
 
-// A path as the user means it: relative to where the command was typed. (`bazel run` starts programs elsewhere and leaves
-// that place in BUILD_WORKING_DIRECTORY.)
+// A path as the user means it: relative to where the command was typed. (`bazel run` starts programs elsewhere and
+// leaves that place in BUILD_WORKING_DIRECTORY.)
 std::string UserPath(const std::string& path);
 
 class RunFolder {
  public:
-  // Creates the folder and its parents, and checks that files can be written there. The metrics of an earlier run in the
-  // same folder are removed. Errors name the path and the system's reason.
+  // Creates the folder and its parents, and checks that files can be written there. The metrics of an earlier run in
+  // the same folder are removed. Errors name the path and the system's reason.
   static absl::StatusOr<RunFolder> Create(const std::string& path);
 
   std::string Path(const std::string& file) const { return path_ + "/" + file; }
