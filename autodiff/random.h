@@ -43,6 +43,7 @@ enum Stream : uint64_t {
   kWalkNoise = 5,        // noise driving a chain; step: iteration of the chain
   kAcceptance = 6,       // accept/reject decisions of a chain; step: iteration of the chain
   kSynthetic = 7,        // data drawn from a known distribution
+  kFarSamples = 8,       // points off the data, for training; step: training step
   kFirstFreeStream = 64,
 };
 

@@ -196,6 +196,7 @@ absl::Status Run() {
   neb::TrainOptions options{.steps = absl::GetFlag(FLAGS_steps),
                             .batch = absl::GetFlag(FLAGS_batch),
                             .learning_rate = absl::GetFlag(FLAGS_lr),
+                            .far_fraction = 0.0625,
                             .seed = seed,
                             .pool = &pool};
   absl::Status s = out->WriteSettings(
@@ -211,6 +212,7 @@ absl::Status Run() {
        {"learning_rate", options.learning_rate},
        {"warmup", options.warmup},
        {"ema_decay", options.adam.ema_decay},
+       {"far_fraction", options.far_fraction},
        {"seed", seed},
        {"threads", pool.threads()},
        {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}});
@@ -248,7 +250,9 @@ absl::Status Run() {
   if (d <= neb::LinearEstimator::kMaxDimension) {
     const absl::StatusOr<neb::LinearEstimator> wiener = neb::LinearEstimator::Fit(train.x, sigma, &pool);
     if (!wiener.ok()) return wiener.status();
-    linear = wiener->Loss(held_out.x, &pool);
+    const absl::StatusOr<double> linear_loss = wiener->Loss(held_out.x, &pool);
+    if (!linear_loss.ok()) return linear_loss.status();
+    linear = *linear_loss;
   }
   s = WriteLossCurve(out->Path("loss.png"), *result, train.name, no_model, linear);
   s.Update(WriteDenoised(out->Path("denoise.png"), *model, held_out, &pool));

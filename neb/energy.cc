@@ -43,8 +43,7 @@ Var RecordEnergy(const Energy& energy, Var y, Params& p) {
 
 Var XHat(Var phi, Var y, double sigma) { return y - (sigma * sigma) * autodiff::grad(phi, y); }
 
-Var NebLoss(const Energy& energy, Var x, Var noise, double sigma, Params& p) {
-  const Var y = x + sigma * noise;
+Var NebLoss(const Energy& energy, Var x, Var y, double sigma, Params& p) {
   const Var phi = RecordEnergy(energy, y, p);
   return autodiff::squared_norm(x - XHat(phi, y, sigma), {1});
 }

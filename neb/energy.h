@@ -45,9 +45,9 @@ Var RecordEnergy(const Energy& energy, Var y, Params& p);
 // energy recorded for y; the result has y's shape.
 Var XHat(Var phi, Var y, double sigma);
 
-// The NEB objective sample by sample: ‖x − x̂(x + σ noise)‖², summed over the d components. x and noise: [batch, d],
-// noise ~ N(0, 1) -> [batch]. With φ = 0 its expectation is σ² d. ([NEB] eq. 8.)
-Var NebLoss(const Energy& energy, Var x, Var noise, double sigma, Params& p);
+// The NEB objective sample by sample: ‖x − x̂(y)‖², summed over the d components. x, y: [batch, d], y = x + σ ε with
+// ε ~ N(0, 1) -> [batch]. With φ = 0 its expectation is σ² d. ([NEB] eq. 8.)
+Var NebLoss(const Energy& energy, Var x, Var y, double sigma, Params& p);
 
 }  // namespace neb
 

@@ -24,19 +24,28 @@ namespace {
 
 // Evaluate cuts its points into batches of at most this many.
 constexpr int64_t kMaxBatch = 128;
+// And at least this many: products of up to four rows add up in another order (see autodiff/kernels/gemm.h).
+constexpr int64_t kMinBatch = 8;
+
+// Of one sample.
+constexpr int64_t kMaxElements = int64_t{1} << 40;
 
 std::string ToText(const Shape& shape) { return absl::StrJoin(shape, ","); }
 
 absl::StatusOr<Shape> ParseShape(const std::string& text) {
-  Shape shape;
+  std::vector<int64_t> extents;
+  if (text.empty()) return Shape(extents);  // that of single numbers
+  int64_t elements = 1;
   for (absl::string_view part : absl::StrSplit(text, ',')) {
     int64_t extent = 0;
-    if (!absl::SimpleAtoi(part, &extent) || extent < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("item_shape \"", text, "\" is not a list of positive numbers"));
+    if (!absl::SimpleAtoi(part, &extent) || extent < 1 || extent > kMaxElements / elements) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "item_shape \"", text, "\" is not a list of positive numbers with a ", "product of at most ", kMaxElements));
     }
-    shape.push_back(extent);
+    elements *= extent;
+    extents.push_back(extent);
   }
-  return shape;
+  return Shape(extents);
 }
 
 }  // namespace
@@ -55,7 +64,8 @@ std::vector<Var> BoundVars(const Params& p) {
 
 // The program for batches of one size and the wanted results, and its buffers.
 struct Model::Evaluator {
-  std::tuple<int64_t, bool, bool, autodiff::ThreadPool*> key;  // batch, gradient, energy, pool
+  // Batch, gradient, energy, pool and its threads: a later pool may lie at the address of an earlier one.
+  std::tuple<int64_t, bool, bool, autodiff::ThreadPool*, int> key;
   Program program;
   Tensor y, energy, gradient;
   std::vector<const Tensor*> inputs;
@@ -77,7 +87,7 @@ absl::StatusOr<Model> Model::Create(Energy energy, Shape item_shape, double sigm
   if (!(sigma > 0) || !std::isfinite(sigma)) {
     return absl::InvalidArgumentError(absl::StrCat("sigma must be positive, got ", sigma));
   }
-  if (item_shape.num_elements() < 1) {
+  if (!item_shape.valid() || item_shape.num_elements() < 1) {
     return absl::InvalidArgumentError(absl::StrCat("samples of shape ", item_shape.ToString(), " have no elements"));
   }
   Model model(std::move(energy), std::move(item_shape), sigma, std::make_shared<ParamStore>(seed));
@@ -99,12 +109,16 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
     return fail(absl::StrCat("not a model: metadata \"sigma\" is \"", metadata("sigma"), "\""));
   }
   if (!absl::SimpleAtoi(metadata("seed"), &seed)) return fail("not a model: metadata \"seed\" is no number");
+  if (file->metadata.count("item_shape") == 0) return fail("not a model: no metadata \"item_shape\"");
   absl::StatusOr<Shape> item_shape = ParseShape(metadata("item_shape"));
   if (!item_shape.ok()) return fail(std::string(item_shape.status().message()));
 
   auto params = std::make_shared<ParamStore>(seed);
   const std::vector<std::string> fixed = absl::StrSplit(metadata("fixed"), ',', absl::SkipEmpty());
   for (auto& [name, value] : file->tensors) {
+    if (value.dtype() != autodiff::DType::kF32) {
+      return fail(absl::StrCat("parameter \"", name, "\" is ", Name(value.dtype()), ", expected f32"));
+    }
     const bool trainable = std::find(fixed.begin(), fixed.end(), name) == fixed.end();
     params->Add(name, std::move(value), trainable);
   }
@@ -156,9 +170,10 @@ absl::Status Model::Evaluate(std::span<const float> y, const Results& results, a
   const bool need_gradient = !results.gradient.empty() || !results.x_hat.empty();
   if (n == 0 || (results.energy.empty() && !need_gradient)) return absl::OkStatus();
   // Few sizes, so that calls with varying n do not compile each time.
-  int64_t batch = 1;
+  int64_t batch = kMinBatch;
   while (batch < static_cast<int64_t>(n) && batch < kMaxBatch) batch *= 2;
-  const auto key = std::make_tuple(batch, need_gradient, !results.energy.empty(), pool);
+  const auto key =
+      std::make_tuple(batch, need_gradient, !results.energy.empty(), pool, pool == nullptr ? 1 : pool->threads());
   if (evaluator_ == nullptr || evaluator_->key != key) {
     Tape tape;
     Params p(&tape, params_.get());

@@ -41,9 +41,6 @@ AdamStep RecordAdam(Var loss, const std::vector<Var>& params, const std::vector<
     for (Var g : gradients) squared = squared + sum(square(g));
     clip = options.clip_norm / maximum(sqrt(squared), options.clip_norm);
   }
-  const Var finite = less(abs(loss), HUGE_VAL);
-  auto update = [&](Var before, Var after) { result.updates.push_back({before, where(finite, after, before)}); };
-
   for (size_t i = 0; i < params.size(); ++i) {
     const Var w = params[i];
     const Var g = gradients[i] * clip;
@@ -54,6 +51,9 @@ AdamStep RecordAdam(Var loss, const std::vector<Var>& params, const std::vector<
     Var step = m_new * correction1 / (sqrt(v_new * correction2) + options.epsilon);
     if (options.weight_decay > 0) step = step + options.weight_decay * w;
     const Var w_new = w - rate * step;
+    // Number by number: where one of them is NaN or infinite, all keep their old values.
+    const Var sound = less(abs(loss) + abs(m_new) + v_new + abs(w_new), HUGE_VAL);
+    auto update = [&](Var before, Var after) { result.updates.push_back({before, where(sound, after, before)}); };
     update(w, w_new);
     update(m, m_new);
     update(v, v_new);

@@ -52,7 +52,7 @@ struct AdamStep {
   std::vector<autodiff::Update> updates;
 };
 // The gradients are those of `loss` (a scalar). When the loss is NaN or infinite, every updated value keeps its old
-// value.
+// value; when only a number's gradient is (or its step or second moment overflows), that number and its moments do.
 AdamStep RecordAdam(autodiff::Var loss, const std::vector<autodiff::Var>& params,
                     const std::vector<autodiff::Var>& gradients, const AdamOptions& options);
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "autodiff/kernels/gemm.h"
+#include "neb/statistics.h"
 
 namespace neb {
 
@@ -18,15 +19,6 @@ namespace {
 
 using Matrix = Eigen::Map<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
 using ConstMatrix = Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
-
-std::vector<double> Mean(const Tensor& x) {
-  const int64_t n = x.shape()[0], d = x.shape()[1];
-  const std::span<const float> values = x.data<float>();
-  std::vector<double> mean(static_cast<size_t>(d), 0.0);
-  for (size_t i = 0; i < values.size(); ++i) mean[i % mean.size()] += values[i];
-  for (double& m : mean) m /= static_cast<double>(n);
-  return mean;
-}
 
 // (1/n) Σ (x_i − c)(x_i − c)ᵀ, [d, d]. Blocks of rows are multiplied in float32 and added in float64.
 std::vector<double> SecondMoment(const Tensor& x, const std::vector<double>& c, autodiff::ThreadPool* pool) {
@@ -75,10 +67,13 @@ std::vector<double> SecondMoment(const Tensor& x, const std::vector<double>& c, 
 double NoModelLoss(double sigma, int64_t d) { return sigma * sigma * static_cast<double>(d); }
 
 absl::StatusOr<LinearEstimator> LinearEstimator::Fit(const Tensor& x, double sigma, autodiff::ThreadPool* pool) {
-  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.dtype() != autodiff::DType::kF32) {
-    return absl::InvalidArgumentError(absl::StrCat("samples must be f32 [n, d], got ", x.shape().ToString()));
+  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] < 1 || x.dtype() != autodiff::DType::kF32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("samples must be f32 [n, d], n and d >= 1, got ", Name(x.dtype()), x.shape().ToString()));
   }
-  if (!(sigma > 0)) return absl::InvalidArgumentError(absl::StrCat("sigma must be positive, got ", sigma));
+  if (!(sigma > 0) || !std::isfinite(sigma)) {
+    return absl::InvalidArgumentError(absl::StrCat("sigma must be positive, got ", sigma));
+  }
   const int64_t d = x.shape()[1];
   if (d > kMaxDimension) {
     return absl::InvalidArgumentError(
@@ -97,9 +92,13 @@ absl::StatusOr<LinearEstimator> LinearEstimator::Fit(const Tensor& x, double sig
   return out;
 }
 
-double LinearEstimator::Loss(const Tensor& x, autodiff::ThreadPool* pool) const {
+absl::StatusOr<double> LinearEstimator::Loss(const Tensor& x, autodiff::ThreadPool* pool) const {
   // x − x̂ = B (x − μ) − σ A ε with B = I − A, so the loss is tr(B S Bᵀ) + σ² ‖A‖², S the samples' moment about μ.
   const int64_t d = static_cast<int64_t>(mean_.size());
+  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != d || x.dtype() != autodiff::DType::kF32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("samples must be f32 [n, ", d, "] with n >= 1, got ", Name(x.dtype()), x.shape().ToString()));
+  }
   const std::vector<double> moment = SecondMoment(x, mean_, pool);
   const ConstMatrix s(moment.data(), d, d), b(residual_.data(), d, d);
   const double bias = (b * s).cwiseProduct(b).sum();

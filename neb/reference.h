@@ -1,7 +1,7 @@
 // What a learned energy must beat: estimators in closed form.
 //
 //   absl::StatusOr<LinearEstimator> wiener = LinearEstimator::Fit(train.x, sigma);
-//   double loss = wiener->Loss(held_out.x);
+//   absl::StatusOr<double> loss = wiener->Loss(held_out.x);
 #ifndef NEB_NEB_REFERENCE_H_
 #define NEB_NEB_REFERENCE_H_
 
@@ -27,7 +27,7 @@ class LinearEstimator {
   static constexpr int64_t kMaxDimension = 4096;
 
   // E‖x − x̂(x + σε)‖², exact over the noise, mean over the rows of x [n, d].
-  double Loss(const autodiff::Tensor& x, autodiff::ThreadPool* pool = nullptr) const;
+  absl::StatusOr<double> Loss(const autodiff::Tensor& x, autodiff::ThreadPool* pool = nullptr) const;
 
  private:
   double sigma_ = 0;

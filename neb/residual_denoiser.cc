@@ -5,16 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "neb/statistics.h"
+
 #include "absl/strings/str_cat.h"
 
 namespace neb {
 
 Scales MeasureScales(const Tensor& x, double sigma) {
   const int64_t n = x.shape()[0], d = x.shape()[1];
-  std::vector<double> mean(static_cast<size_t>(d), 0.0);
+  const std::vector<double> mean = Mean(x);
   const std::span<const float> values = x.data<float>();
-  for (size_t i = 0; i < values.size(); ++i) mean[i % mean.size()] += values[i];
-  for (double& m : mean) m /= static_cast<double>(n);
   double total = 0, farthest = 0;
   for (int64_t i = 0; i < n; ++i) {
     double squared = 0;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/random.h"
 #include "neb/dataset.h"
+#include "neb/far_samples.h"
 
 namespace neb {
 
@@ -30,7 +31,8 @@ struct Trainer::Impl {
   Schedule schedule;
   Batches batches;
   std::unique_ptr<Program> program;
-  Tensor samples, noise, loss{Shape{}};
+  std::unique_ptr<FarSamples> far;  // null: none
+  Tensor samples, shift, noise, loss{Shape{}};
   std::vector<Tensor> scalars;
   // Per trained parameter: the value, its moments. The average is the model's own; without averaging the value is.
   std::vector<Tensor> weights, first_moments, second_moments;
@@ -61,14 +63,40 @@ absl::Status CheckSamples(const Model& model, const Tensor& x) {
   return absl::OkStatus();
 }
 
+absl::Status CheckMeasurable(const Model& model, const Tensor& x, int64_t samples) {
+  if (samples < 1) return absl::InvalidArgumentError("the loss of no samples is not defined");
+  return CheckSamples(model, x);
+}
+
+constexpr double kMaxRate = 1e30;  // a step is about as long as the rate, and must be a float
+
+absl::Status CheckAdam(const AdamOptions& o) {
+  auto check = [](const char* name, double value, double low, double high, const char* range) {
+    if (value >= low && value <= high) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("adam.", name, " must be ", range, ", got ", value));
+  };
+  absl::Status s = check("beta1", o.beta1, 0, std::nextafter(1.0, 0.0), "in [0, 1)");
+  s.Update(check("beta2", o.beta2, 0, std::nextafter(1.0, 0.0), "in [0, 1)"));
+  s.Update(check("epsilon", o.epsilon, 0, kMaxRate, ">= 0"));
+  s.Update(check("weight_decay", o.weight_decay, 0, kMaxRate, ">= 0"));
+  s.Update(check("clip_norm", o.clip_norm, 0, kMaxRate, ">= 0"));
+  s.Update(check("ema_decay", o.ema_decay, 0, 1, "in [0, 1]"));
+  return s;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Tensor& x, const TrainOptions& options) {
   if (absl::Status s = CheckSamples(model, x); !s.ok()) return s;
   if (options.steps < 0) return absl::InvalidArgumentError(absl::StrCat("steps must be >= 0, got ", options.steps));
   if (options.batch < 1) return absl::InvalidArgumentError(absl::StrCat("batch must be >= 1, got ", options.batch));
-  if (!(options.learning_rate > 0) || !std::isfinite(options.learning_rate)) {
-    return absl::InvalidArgumentError(absl::StrCat("the learning rate must be positive, got ", options.learning_rate));
+  if (!(options.learning_rate > 0 && options.learning_rate <= kMaxRate)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the learning rate must be positive and at most ", kMaxRate, ", got ", options.learning_rate));
+  }
+  if (absl::Status s = CheckAdam(options.adam); !s.ok()) return s;
+  if (!(options.far_fraction >= 0 && options.far_fraction <= 0.5)) {
+    return absl::InvalidArgumentError(absl::StrCat("far_fraction must be in [0, 0.5], got ", options.far_fraction));
   }
   auto impl = std::make_unique<Impl>(model, x, options);
   impl->schedule = {
@@ -79,18 +107,28 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
   ParamStore& store = model.params();
   Params p(&tape, &store);
   const Var samples = tape.Input("x", {batch, model.d()}), noise = tape.Input("noise", {batch, model.d()});
-  const Var loss = mean(NebLoss(model.energy(), samples, noise, model.sigma(), p));
+  const bool far = options.far_fraction > 0;
+  const Var shift = tape.Input("shift", {batch, model.d()});
+  const Var clean_or_far = far ? samples + shift : samples;
+  const Var y = clean_or_far + model.sigma() * noise;
+  const Var loss = mean(NebLoss(model.energy(), samples, y, model.sigma(), p));
   const std::vector<Var> trained = p.trainable();
   if (!tape.status().ok()) return tape.status();
   if (trained.empty()) return absl::InvalidArgumentError("the energy has no parameters to train");
   const AdamStep adam = RecordAdam(loss, trained, autodiff::grad(loss, trained), options.adam);
 
   std::vector<Var> inputs = {samples, noise};
+  if (far) inputs.push_back(shift);
   inputs.insert(inputs.end(), adam.scalars.begin(), adam.scalars.end());
   impl->samples = Tensor({batch, model.d()});
   impl->noise = Tensor({batch, model.d()});
   impl->scalars.assign(adam.scalars.size(), Tensor(Shape{}));
   impl->inputs = {&impl->samples, &impl->noise};
+  if (far) {
+    impl->far = std::make_unique<FarSamples>(x, options.far_fraction);
+    impl->shift = Tensor({batch, model.d()});
+    impl->inputs.push_back(&impl->shift);
+  }
   for (const Tensor& t : impl->scalars) impl->inputs.push_back(&t);
   std::vector<int> indices;
   for (const Params::Bound& b : p.bound()) {
@@ -125,6 +163,11 @@ absl::Status Trainer::Step() {
   GatherRows(t.x, t.batches.At(t.step), t.samples);
   FillNormal({.seed = t.options.seed, .stream = autodiff::kDataNoise, .step = static_cast<uint64_t>(t.step)},
              t.options.pool, t.noise);
+  if (t.far != nullptr) {
+    t.far->FillShift(t.samples,
+                     {.seed = t.options.seed, .stream = autodiff::kFarSamples, .step = static_cast<uint64_t>(t.step)},
+                     t.shift);
+  }
   const AdamScalars s = ScalarsAt(t.options.adam, t.schedule, t.step);
   t.scalars[0].set(0, s.rate);
   t.scalars[1].set(0, s.correction1);
@@ -144,6 +187,9 @@ absl::Status Trainer::Step() {
 absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* held_out, const TrainOptions& options) {
   absl::StatusOr<std::unique_ptr<Trainer>> created = Trainer::Create(model, x, options);
   if (!created.ok()) return created.status();
+  if (held_out != nullptr) {
+    if (absl::Status s = CheckMeasurable(model, *held_out, options.held_out_samples); !s.ok()) return s;
+  }
   Trainer& trainer = **created;
   using Clock = std::chrono::steady_clock;
   auto seconds_since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
@@ -160,10 +206,11 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
     ++loss_count;
     const int64_t step = trainer.step();
     const bool last = step == options.steps;
-    if (step % std::max<int64_t>(1, options.report_every) != 0 && !last) continue;
+    const bool measure = held_out != nullptr && (step % std::max<int64_t>(1, options.evaluate_every) == 0 || last);
+    if (step % std::max<int64_t>(1, options.report_every) != 0 && !measure && !last) continue;
     Progress progress{.step = step, .steps = options.steps, .loss = loss_sum / static_cast<double>(loss_count)};
     progress.held_out_loss = std::numeric_limits<double>::quiet_NaN();
-    if (held_out != nullptr && (step % std::max<int64_t>(1, options.evaluate_every) == 0 || last)) {
+    if (measure) {
       absl::StatusOr<double> measured =
           MeasureLoss(model, *held_out, options.held_out_samples, options.seed, options.pool);
       if (!measured.ok()) return measured.status();
@@ -172,7 +219,7 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
     progress.rate = LearningRate(
         {.peak = options.learning_rate, .warmup = std::min(options.warmup, options.steps / 10), .total = options.steps},
         step - 1);
-    progress.samples_per_second = static_cast<double>(step * options.batch) / training_seconds;
+    progress.samples_per_second = static_cast<double>(step * std::min(options.batch, x.shape()[0])) / training_seconds;
     progress.seconds = seconds_since(start);
     result.history.push_back(progress);
     if (options.on_progress) options.on_progress(progress);
@@ -185,9 +232,8 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
 
 absl::StatusOr<double> MeasureLoss(Model& model, const Tensor& x, int64_t samples, uint64_t seed,
                                    autodiff::ThreadPool* pool) {
-  if (absl::Status s = CheckSamples(model, x); !s.ok()) return s;
+  if (absl::Status s = CheckMeasurable(model, x, samples); !s.ok()) return s;
   const int64_t n = std::min(samples, x.shape()[0]), d = model.d();
-  if (n < 1) return absl::InvalidArgumentError("the loss of no samples is not defined");
   constexpr int64_t kChunk = 1024;  // bounds the memory
   Tensor y({std::min(n, kChunk), d}), x_hat({std::min(n, kChunk), d});
   double total = 0;

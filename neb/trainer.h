@@ -24,7 +24,7 @@ namespace neb {
 struct Progress {
   int64_t step = 0;          // done so far
   int64_t steps = 0;         // in all
-  double loss = 0;           // of the minibatches since the last report, per sample, averaged
+  double loss = 0;           // of the minibatches since the last report, far samples included, per sample, averaged
   double held_out_loss = 0;  // of the averaged parameters; NaN without held-out data or when not measured this time
   double rate = 0;           // learning rate of the last step
   double samples_per_second = 0;
@@ -37,6 +37,9 @@ struct TrainOptions {
   double learning_rate = 1e-3;  // the peak of the schedule
   int64_t warmup = 500;         // steps; at most a tenth of all steps is used
   AdamOptions adam = {};
+  // The share of each minibatch that is moved off the data, see far_samples.h; 0: none, for data without room around
+  // it.
+  double far_fraction = 0;
   uint64_t seed = 1;
   autodiff::ThreadPool* pool = nullptr;  // null: one thread; the result does not depend on it
   int64_t report_every = 100;            // steps between calls of on_progress

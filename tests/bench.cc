@@ -225,7 +225,7 @@ std::vector<neb::Tensor> LossAndGradients(const Case& c, autodiff::ParamStore& s
   Params p(&tape, &store);
   const int64_t d = c.item_shape.num_elements();
   const Var x = tape.Input("x", {c.batch, d}), noise = tape.Input("noise", {c.batch, d});
-  const Var loss = mean(neb::NebLoss(c.energy, x, noise, kSigma, p));
+  const Var loss = mean(neb::NebLoss(c.energy, x, x + kSigma * noise, kSigma, p));
   std::vector<Var> outputs = autodiff::grad(loss, p.trainable());
   outputs.insert(outputs.begin(), loss);
   std::vector<Var> inputs = neb::BoundVars(p);

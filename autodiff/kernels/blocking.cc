@@ -17,16 +17,16 @@ Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts) {
   const int64_t work = m * n * std::max<int64_t>(k, 1);
   const int used = static_cast<int>(std::clamp<int64_t>(work / kMinWork, 1, parts));
   if (part >= used) return {};
-  // Among the grids of `used` pieces, the one whose largest piece is cheapest. Packing an element of A (transposed) costs
-  // about as much as 4 multiply-adds of a full vector's lane, one of B half of that, once per block of rows.
+  // Among the grids of `used` pieces, the one whose largest piece is cheapest. Packing an element of A (transposed)
+  // costs about as much as 4 multiply-adds of a full vector's lane, one of B half of that, once per block of rows.
   int rows = 1;
   int64_t least = -1;
   for (int r = 1; r <= used; ++r) {
     if (used % r != 0) continue;
     const int64_t piece_m = std::min(m, RoundUp(DivideUp(m, r), kRowGrain));
     const int64_t piece_n = std::min(n, RoundUp(DivideUp(n, used / r), kColumnGrain));
-    const int64_t cost = piece_m * RoundUp(piece_n, kColumnGrain) + 4 * piece_m +
-                         2 * piece_n * DivideUp(piece_m, kMaxRowBlock);
+    const int64_t cost =
+        piece_m * RoundUp(piece_n, kColumnGrain) + 4 * piece_m + 2 * piece_n * DivideUp(piece_m, kMaxRowBlock);
     if (least < 0 || cost < least) {
       least = cost;
       rows = r;

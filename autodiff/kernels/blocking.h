@@ -16,7 +16,8 @@ namespace autodiff {
 constexpr int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t RoundUp(int64_t a, int64_t b) { return DivideUp(a, b) * b; }
 
-// A panel of A (a tile's rows over one block of k) stays in L1; a panel of B, as many columns as a tile is wide, nearly.
+// A panel of A (a tile's rows over one block of k) stays in L1; a panel of B, as many columns as a tile is wide,
+// nearly.
 template <typename T>
 inline constexpr int64_t kMaxKBlock = 1280 / static_cast<int64_t>(sizeof(T));
 // A block of A, this many rows by kMaxKBlock, takes less than half of a 1 MiB L2. A multiple of every tile height.

@@ -8,8 +8,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/conv.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
-#include "autodiff/kernels/gemm-inl.h"
 #include "hwy/highway.h"
+#include "autodiff/kernels/gemm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace autodiff {
@@ -36,24 +36,51 @@ template <typename T>
 struct Patches {
   const T* image;
   int64_t h, w, c;
-  int64_t rows, columns;                      // of the grid
-  int64_t step_h, step_w, first_h, first_w;  // pixel (i, j) sees the patch at (first_h + i * step_h, first_w + j * step_w)
+  int64_t rows, columns;  // of the grid
+  int64_t step_h, step_w, first_h,
+      first_w;  // pixel (i, j) sees the patch at (first_h + i * step_h, first_w + j * step_w)
   int64_t patch_h, patch_w;
 
   int64_t run() const { return patch_w * c; }
   int64_t size() const { return patch_h * run(); }
 
-  // Elements [begin, end) of row p of a pixel's patch, at most kMaxKBlock: in the image, or copied to `edge`.
-  HWY_INLINE const T* Run(const Pixel& pixel, int64_t p, int64_t begin, int64_t end, T* edge) const {
+  // Element e of row p of a pixel's patch is image[start + e] for begin <= e < end, and zero for other e.
+  struct Valid {
+    int64_t start, begin, end;
+  };
+  HWY_INLINE Valid ValidRun(const Pixel& pixel, int64_t p) const {
     const int64_t y = first_h + pixel.row * step_h + p, x = first_w + pixel.column * step_w;
-    if (y < 0 || y >= h) return kZeroRow<T>;
-    const int64_t start = ((pixel.image * h + y) * w + x) * c;
-    const int64_t valid_begin = std::max(begin, -x * c), valid_end = std::min(end, (w - x) * c);
-    if (valid_begin == begin && valid_end == end) return image + (start + begin);
+    if (y < 0 || y >= h) return {0, run(), run()};
+    return {((pixel.image * h + y) * w + x) * c, -x * c, (w - x) * c};
+  }
+  // Elements [begin, end) of that row, at most kMaxKBlock: where they are, or copied to `edge`.
+  HWY_INLINE const T* Run(const Pixel& pixel, int64_t p, int64_t begin, int64_t end, T* edge) const {
+    const Valid valid = ValidRun(pixel, p);
+    if (begin >= valid.begin && end <= valid.end) return image + (valid.start + begin);
+    if (valid.begin >= end || valid.end <= begin) return kZeroRow<T>;
     for (int64_t e = begin; e < end; ++e) {
-      edge[e - begin] = e >= valid_begin && e < valid_end ? image[start + e] : T{0};
+      edge[e - begin] = e >= valid.begin && e < valid.end ? image[valid.start + e] : T{0};
     }
     return edge;
+  }
+  // For patches of short rows: where elements [first, first + count) of a patch lie, seen from its first element ...
+  void Offsets(int64_t first, int64_t count, int64_t* offsets) const {
+    for (int64_t e = first; e < first + count; ++e) offsets[e - first] = e / run() * w * c + e % run();
+  }
+  // ... and a copy of them, one by one, `stride` apart.
+  HWY_INLINE void Copy(const Pixel& pixel, int64_t first, int64_t count, const int64_t* offsets, T* to,
+                       int64_t stride) const {
+    const int64_t y = first_h + pixel.row * step_h, x = first_w + pixel.column * step_w;
+    if (y >= 0 && y + patch_h <= h && x >= 0 && x + patch_w <= w) {
+      const T* from = image + ((pixel.image * h + y) * w + x) * c;
+      for (int64_t e = 0; e < count; ++e) to[e * stride] = from[offsets[e]];
+      return;
+    }
+    for (int64_t e = 0; e < count; ++e) {
+      const Valid valid = ValidRun(pixel, (first + e) / run());
+      const int64_t in_run = (first + e) % run();
+      to[e * stride] = in_run >= valid.begin && in_run < valid.end ? image[valid.start + in_run] : T{0};
+    }
   }
 
   // About what the patches of pixels [first, last] cover.
@@ -68,12 +95,29 @@ struct Patches {
   }
 };
 
+// Rows of a patch shorter than this are copied element by element.
+inline constexpr int64_t kShortRun = 8;
+
 // Left factor: one row per pixel, its patch.
 template <typename T>
 void PackPatches(const Patches<T>& patches, int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) {
   const int64_t run = patches.run();
   T edges[kTileRows][kMaxKBlock<T>];
   Pixel pixel(first, patches.rows, patches.columns);
+  if (run < kShortRun) {
+    int64_t offsets[kMaxKBlock<T>];
+    patches.Offsets(k0, kc, offsets);
+    for (int64_t i = 0; i < RoundUp(count, kTileRows); ++i) {
+      T* to = panels + i / kTileRows * kTileRows * kc + i % kTileRows;
+      if (i < count) {
+        patches.Copy(pixel, k0, kc, offsets, to, kTileRows);
+        pixel.Advance(patches.rows, patches.columns);
+      } else {
+        for (int64_t k = 0; k < kc; ++k) to[k * kTileRows] = T{0};
+      }
+    }
+    return;
+  }
   for (; count > 0; count -= kTileRows, panels += kTileRows * kc) {
     const Pixel start = pixel;
     const int64_t height = std::min<int64_t>(kTileRows, count);
@@ -92,48 +136,69 @@ void PackPatches(const Patches<T>& patches, int64_t first, int64_t count, int64_
   }
 }
 
-// Left factor: one row per element of a patch, from `first` on, one step of k per pixel.
+// Left factor: one row per element of a patch, from `first` on, one step of k per pixel. A panel's rows lie together in
+// a patch unless a row of the patch ends among them.
 template <typename T>
 void PackPatchElements(const Patches<T>& patches, int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) {
-  constexpr int64_t kMaxRun = kMaxKBlock<T> / kTileRows * kTileRows;
   const hn::CappedTag<T, 16 / sizeof(T)> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t run = patches.run(), last = first + count;
-  T edge[kMaxKBlock<T>];
-  for (int64_t element = first; element < last;) {
-    const int64_t p = element / run, begin = element - p * run;
-    const int64_t end = std::min(std::min(run, last - p * run), begin + kMaxRun);
-    Pixel pixel(k0, patches.rows, patches.columns);
-    for (int64_t k = 0; k < kc; ++k) {
-      const T* source = patches.Run(pixel, p, begin, end, edge);
-      int64_t r = element - first;
-      for (int64_t left = end - begin; left > 0;) {
-        const int64_t row = r % kTileRows, length = std::min(left, kTileRows - row);
-        T* to = panels + (r - row) * kc + k * kTileRows + row;
-        if (length == kTileRows) {
-          HWY_UNROLL(6)
-          for (int64_t i = 0; i < kTileRows; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, to + i);
-        } else {
-          for (int64_t i = 0; i < length; ++i) to[i] = source[i];
-        }
-        source += length;
-        r += length;
-        left -= length;
-      }
-      pixel.Advance(patches.rows, patches.columns);
-    }
-    element += end - begin;
-  }
   if (count % kTileRows != 0) {  // rows of zeros complete the last panel
     T* panel = panels + count / kTileRows * kTileRows * kc;
-    for (int64_t k = 0; k < kc; ++k) std::fill(panel + k * kTileRows + count % kTileRows, panel + (k + 1) * kTileRows, T{0});
+    std::fill(panel, panel + kTileRows * kc, T{0});
+  }
+  if (run < kShortRun) {
+    int64_t offsets[kTileRows];
+    for (int64_t i = first; i < last; i += kTileRows) {
+      const int64_t height = std::min<int64_t>(kTileRows, last - i);
+      patches.Offsets(i, height, offsets);
+      Pixel pixel(k0, patches.rows, patches.columns);
+      for (int64_t k = 0; k < kc; ++k) {
+        patches.Copy(pixel, i, height, offsets, panels + (i - first) * kc + k * kTileRows, 1);
+        pixel.Advance(patches.rows, patches.columns);
+      }
+    }
+    return;
+  }
+  typename Patches<T>::Valid valid[kMaxKBlock<T>];
+  for (int64_t element = first; element < last;) {
+    const int64_t p = element / run, run_end = std::min(run, last - p * run);
+    Pixel pixel(k0, patches.rows, patches.columns);
+    for (int64_t k = 0; k < kc; ++k) {
+      valid[k] = patches.ValidRun(pixel, p);
+      pixel.Advance(patches.rows, patches.columns);
+    }
+    for (int64_t begin = element - p * run; begin < run_end;) {
+      const int64_t r = p * run + begin - first, row = r % kTileRows;
+      const int64_t end = std::min(run_end, begin + kTileRows - row);
+      T* to = panels + (r - row) * kc + row;
+      for (int64_t k = 0; k < kc; ++k, to += kTileRows) {
+        const typename Patches<T>::Valid& v = valid[k];
+        if (begin >= v.begin && end <= v.end) {
+          const T* source = patches.image + (v.start + begin);
+          if (end - begin == kTileRows) {
+            HWY_UNROLL(6)
+            for (int64_t i = 0; i < kTileRows; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, to + i);
+          } else {
+            int64_t i = 0;
+            for (; i + lanes <= end - begin; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, to + i);
+            for (; i < end - begin; ++i) to[i] = source[i];
+          }
+        } else {
+          for (int64_t e = begin; e < end; ++e)
+            to[e - begin] = e >= v.begin && e < v.end ? patches.image[v.start + e] : T{0};
+        }
+      }
+      begin = end;
+    }
+    element = p * run + run_end;
   }
 }
 
 // What the three products have in common.
 template <typename T>
 struct ConvProduct {
-  static constexpr bool packs_left = true, packs_right = true;
+  static constexpr bool packs_left = true;
   static constexpr int64_t kSize = sizeof(T);
 
   Patches<T> patches;
@@ -141,8 +206,8 @@ struct ConvProduct {
   int64_t right_stride = 0;
   T* out = nullptr;
 
-  LeftPanel<T> Left(int64_t, int64_t) const { return {}; }    // never in place
-  RightPanel<T> Right(int64_t, int64_t) const { return {}; }  // never in place
+  LeftPanel<T> Left(int64_t, int64_t) const { return {}; }  // never in place
+  RightPanel<T> Right(int64_t j, int64_t k0) const { return {right + k0 * right_stride + j, right_stride}; }
 };
 
 // One row of the result per pixel: the product of its patch with a matrix.
@@ -166,7 +231,7 @@ struct PatchesTimes : ConvProduct<T> {
 // y: the matrix is w, [kh * kw * c, o].
 template <typename T>
 struct ForwardProduct : PatchesTimes<T> {
-  static constexpr bool right_transposed = false;
+  static constexpr bool packs_right = true, right_transposed = false;
 
   const T* Source(const RightBlock& block) const { return this->right + block.k0 * this->right_stride + block.n; }
   template <class D>
@@ -178,15 +243,15 @@ struct ForwardProduct : PatchesTimes<T> {
   }
 };
 
-// The input adjoint within one phase of the strides: pixels see g through every stride-th tap, in reverse; the matrix is
-// made of these taps, each [c, o], transposed.
+// The input adjoint within one phase of the strides: pixels see g through every stride-th tap, in reverse; the matrix
+// is made of these taps, each [c, o], transposed.
 template <typename T>
 struct InputProduct : PatchesTimes<T> {
-  static constexpr bool right_transposed = true;
+  static constexpr bool packs_right = true, right_transposed = true;
 
   int64_t o, c;
-  int64_t taps_w;                // taps per row of taps, in this phase
-  int64_t tap_h, tap_w;          // elements of w between a tap and the one before it (taps run backwards)
+  int64_t taps_w;        // taps per row of taps, in this phase
+  int64_t tap_h, tap_w;  // elements of w between a tap and the one before it (taps run backwards)
   const T* TapOf(int64_t k) const {
     const int64_t tap = k / o;
     return this->right - tap / taps_w * tap_h - tap % taps_w * tap_w;
@@ -219,6 +284,7 @@ template <typename T>
 struct WeightProduct : ConvProduct<T> {
   static constexpr bool right_transposed = false;
 
+  bool packs_right;                  // needed if g's pixels do not all follow one another
   int64_t image_stride, row_stride;  // of g in elements; its pixels lie right_stride = o apart
   int64_t o;
 
@@ -232,11 +298,14 @@ struct WeightProduct : ConvProduct<T> {
   template <class D>
   void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const {
     const int64_t columns = this->patches.columns;
+    Pixel pixel(block.k0 + begin, this->patches.rows, columns);
     for (int64_t k = begin; k < end;) {  // the pixels of one row of the grid lie together
-      const Pixel pixel(block.k0 + k, this->patches.rows, columns);
       const int64_t length = std::min(columns - pixel.column, end - k);
-      PackRightRows(d, Source(pixel) + block.n - k * this->right_stride, this->right_stride, block, k, k + length, panels);
+      PackRightRows(d, Source(pixel) + block.n - k * this->right_stride, this->right_stride, block, k, k + length,
+                    panels);
       k += length;
+      pixel.column += length - 1;
+      pixel.Advance(this->patches.rows, columns);
     }
   }
   Region RightRegion(const RightBlock& block) const {
@@ -286,13 +355,20 @@ void ForEachTap(const ConvShape& s, const Fn& fn) {
 
 // The patches that output pixels of a rectangle see through taps [p, p + patch_h) x [q, q + patch_w).
 template <typename T>
-Patches<T> InputPatches(const ConvShape& s, const T* x, int64_t p, int64_t q, int64_t patch_h, int64_t patch_w, Range rows,
-                        Range columns) {
-  return {.image = x, .h = s.h, .w = s.w, .c = s.c,
-          .rows = rows.end - rows.begin, .columns = columns.end - columns.begin,
-          .step_h = s.stride_h, .step_w = s.stride_w,
-          .first_h = rows.begin * s.stride_h + p - s.pad_top, .first_w = columns.begin * s.stride_w + q - s.pad_left,
-          .patch_h = patch_h, .patch_w = patch_w};
+Patches<T> InputPatches(const ConvShape& s, const T* x, int64_t p, int64_t q, int64_t patch_h, int64_t patch_w,
+                        Range rows, Range columns) {
+  return {.image = x,
+          .h = s.h,
+          .w = s.w,
+          .c = s.c,
+          .rows = rows.end - rows.begin,
+          .columns = columns.end - columns.begin,
+          .step_h = s.stride_h,
+          .step_w = s.stride_w,
+          .first_h = rows.begin * s.stride_h + p - s.pad_top,
+          .first_w = columns.begin * s.stride_w + q - s.pad_left,
+          .patch_h = patch_h,
+          .patch_w = patch_w};
 }
 
 template <typename T>
@@ -347,6 +423,7 @@ void WeightPiece(const ConvShape& s, const T* x, const T* g, T* w, bool accumula
     const int64_t pixels = s.n * product.patches.rows * product.patches.columns;
     const Piece piece = PieceOf(product.patches.size(), s.o, pixels, part, parts);
     if (piece.empty()) return;
+    product.packs_right = product.patches.columns < wo || product.patches.rows < ho || piece.m1 - piece.m0 > kTileRows;
     if (pixels > 0) return MultiplyPiece(d, product, piece, pixels, accumulate, scratch);
     if (accumulate) return;  // a tap that lies in the padding everywhere
     for (int64_t i = piece.m0; i < piece.m1; ++i) {
@@ -419,7 +496,8 @@ void InputDots(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate
         const int64_t b0 = std::max<int64_t>(0, t_w - wo + 1), b1 = std::min(t_w + 1, all_taps);
         const int64_t rows = std::max<int64_t>(0, a1 - a0), taps = rows == 0 ? 0 : std::max<int64_t>(0, b1 - b0);
         const T* g_first = taps == 0 ? g : g_rows + ((t_h - a0) * wo + t_w - b0) * s.o;
-        const T* w_first = taps == 0 ? w : w + ((phase_h + a0 * s.stride_h) * s.kw + phase_w + b0 * s.stride_w) * s.c * s.o;
+        const T* w_first =
+            taps == 0 ? w : w + ((phase_h + a0 * s.stride_h) * s.kw + phase_w + b0 * s.stride_w) * s.c * s.o;
         const int64_t w_row = s.stride_h * s.kw * s.c * s.o, w_tap = s.stride_w * s.c * s.o;
         const bool four = b0 == 0 && b1 == all_taps && t_w + 3 < wo && column + 3 * s.stride_w < row_end;
         if (four) {
@@ -445,16 +523,21 @@ void InputPiece(const ConvShape& s, const T* g, const T* w, T* x, bool accumulat
     const Piece piece = PieceOf(s.n * s.h * s.w, s.c, s.kh * s.kw * s.o, part, parts);
     if (piece.empty()) return;
     switch (s.c) {
-      case 1: return InputDots<1>(s, g, w, x, accumulate, piece.m0, piece.m1);
-      case 2: return InputDots<2>(s, g, w, x, accumulate, piece.m0, piece.m1);
-      case 3: return InputDots<3>(s, g, w, x, accumulate, piece.m0, piece.m1);
-      default: return InputDots<4>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      case 1:
+        return InputDots<1>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      case 2:
+        return InputDots<2>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      case 3:
+        return InputDots<3>(s, g, w, x, accumulate, piece.m0, piece.m1);
+      default:
+        return InputDots<4>(s, g, w, x, accumulate, piece.m0, piece.m1);
     }
   }
   // Pixels whose position has the same remainder modulo the strides see the same taps: a convolution of stride 1 of g.
   for (int64_t phase_h = 0; phase_h < s.stride_h; ++phase_h) {
     for (int64_t phase_w = 0; phase_w < s.stride_w; ++phase_w) {
-      const auto first = [](int64_t phase, int64_t pad, int64_t stride) {  // least y >= 0 with (y + pad) % stride == phase
+      const auto first = [](int64_t phase, int64_t pad,
+                            int64_t stride) {  // least y >= 0 with (y + pad) % stride == phase
         return (phase - pad % stride + stride) % stride;
       };
       const int64_t y0 = first(phase_h, s.pad_top, s.stride_h), x0 = first(phase_w, s.pad_left, s.stride_w);
@@ -466,10 +549,18 @@ void InputPiece(const ConvShape& s, const T* g, const T* w, T* x, bool accumulat
       const Piece piece = PieceOf(s.n * rows * columns, s.c, k, part, parts);
       if (piece.empty()) continue;
       InputProduct<T> product;
-      product.patches = {.image = g, .h = ho, .w = wo, .c = s.o, .rows = rows, .columns = columns, .step_h = 1, .step_w = 1,
+      product.patches = {.image = g,
+                         .h = ho,
+                         .w = wo,
+                         .c = s.o,
+                         .rows = rows,
+                         .columns = columns,
+                         .step_h = 1,
+                         .step_w = 1,
                          .first_h = (y0 + s.pad_top) / s.stride_h - taps_h + 1,
                          .first_w = (x0 + s.pad_left) / s.stride_w - taps_w + 1,
-                         .patch_h = taps_h, .patch_w = taps_w};
+                         .patch_h = taps_h,
+                         .patch_w = taps_w};
       product.out = x + (y0 * s.w + x0) * s.c;
       product.image_stride = s.h * s.w * s.c;
       product.row_stride = s.stride_h * s.w * s.c;
@@ -487,7 +578,8 @@ void InputPiece(const ConvShape& s, const T* g, const T* w, T* x, bool accumulat
       product.taps_w = taps_w;
       product.tap_w = s.stride_w * s.c * s.o;
       product.tap_h = s.stride_h * s.kw * s.c * s.o;
-      product.right = w + ((phase_h + (taps_h - 1) * s.stride_h) * s.kw + phase_w + (taps_w - 1) * s.stride_w) * s.c * s.o;
+      product.right =
+          w + ((phase_h + (taps_h - 1) * s.stride_h) * s.kw + phase_w + (taps_w - 1) * s.stride_w) * s.c * s.o;
       MultiplyPiece(d, product, piece, k, accumulate, scratch);
     }
   }
@@ -509,8 +601,8 @@ void InputAdjointF64(const ConvShape& s, const double* g, const double* w, doubl
                      int parts, std::byte* scratch) {
   InputPiece(s, g, w, x, accumulate, part, parts, scratch);
 }
-void WeightAdjointF32(const ConvShape& s, const float* x, const float* g, float* w, bool accumulate, int part, int parts,
-                      std::byte* scratch) {
+void WeightAdjointF32(const ConvShape& s, const float* x, const float* g, float* w, bool accumulate, int part,
+                      int parts, std::byte* scratch) {
   WeightPiece(s, x, g, w, accumulate, part, parts, scratch);
 }
 void WeightAdjointF64(const ConvShape& s, const double* x, const double* g, double* w, bool accumulate, int part,

@@ -38,7 +38,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 inline constexpr int kTileRows = 4, kTileVectors = 2;
 #elif HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64  // 32 registers
 inline constexpr int kTileRows = 12, kTileVectors = 2;
-#else  // 16 registers
+#else                                             // 16 registers
 inline constexpr int kTileRows = 4, kTileVectors = 3;
 #endif
 static_assert(kMaxRowBlock % kTileRows == 0);
@@ -101,7 +101,8 @@ struct Fetch {
       per_tile[r] = rows * region.stride;
       int64_t count = 0;
       for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t i = 0; i < region.bytes && count < kMaxLines; i += 64) offsets[r][count++] = row * region.stride + i;
+        for (int64_t i = 0; i < region.bytes && count < kMaxLines; i += 64)
+          offsets[r][count++] = row * region.stride + i;
       }
       std::fill(offsets[r] + count, offsets[r] + kMaxLines, 0);
       most = std::max(most, count);
@@ -183,7 +184,7 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
 // The smallest tile with at least c.num_rows rows and c.num_columns columns.
 template <int kVectors, bool kUnitRow, class D, typename T = hn::TFromD<D>>
 HWY_INLINE void TileOfWidth(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const Destination<T>& c,
-                             const Fetch& fetch) {
+                            const Fetch& fetch) {
 #if HWY_TARGET == HWY_SCALAR
   if (c.num_rows == 1) return Tile<1, kVectors, kUnitRow>(d, k, a, b, c, fetch);
 #else
@@ -257,11 +258,14 @@ HWY_INLINE void PackRows(const T* source, int64_t stride, int64_t count, int64_t
   const hn::CappedTag<T, 16 / sizeof(T)> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t whole = count / lanes * lanes;
-  for (int64_t k = 0; k < kc; ++k, source += stride, panel += width) {
-    int64_t i = 0;
-    for (; i < whole; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, panel + i);
-    for (; i < count; ++i) panel[i] = source[i];
-    for (; i < width; ++i) panel[i] = T{0};
+  if (count < width) std::fill(panel, panel + kc * width, T{0});
+  for (int64_t k = 0; k < kc; ++k) {
+    for (int64_t i = 0; i < whole; i += lanes) {
+      hn::StoreU(hn::LoadU(d, source + k * stride + i), d, panel + k * width + i);
+    }
+  }
+  for (int64_t i = whole; i < count; ++i) {
+    for (int64_t k = 0; k < kc; ++k) panel[k * width + i] = source[k * stride + i];
   }
 }
 
@@ -320,6 +324,9 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
   const auto right_rows = [&](const RightBlock& b) {
     return product.right_transposed ? RoundUp(b.columns, width) : b.kc;
   };
+  // One block of B, or two, stay where they are for all rows of A.
+  const bool keeps_right = DivideUp(columns, group) * DivideUp(k, k_block) <= 2;
+  const bool alternates = DivideUp(columns, group) * DivideUp(k, k_block) > 1;
   int64_t m = piece.m0;
   RightBlock block{piece.n0, std::min(group, columns), 0, std::min(k_block, k)};
   if (product.packs_right) product.PackRight(d, block, 0, right_rows(block), right_panels);
@@ -353,7 +360,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       if (next.n == piece.n0 && product.packs_left) {
         left_region = product.LeftRegion(next_m, std::min(row_block, piece.m1 - next_m), next.k0, next.kc);
       }
-      if (product.packs_right) {
+      if (product.packs_right && !(keeps_right && next_m > piece.m0)) {
         next_rows = right_rows(next);
         slice_rows = RoundUp(DivideUp(next_rows, tiles), grain);
         right_region = product.RightRegion(next);
@@ -398,7 +405,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
     if (last) return;
     block = next;
     m = next_m;
-    std::swap(right_panels, next_panels);
+    if (alternates) std::swap(right_panels, next_panels);
   }
 }
 

@@ -5,8 +5,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/gemm.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
-#include "autodiff/kernels/gemm-inl.h"
 #include "hwy/highway.h"
+#include "autodiff/kernels/gemm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace autodiff {
@@ -43,7 +43,8 @@ struct MatrixProduct {
     return {args.a + i * args.lda + k0, rows, kc * kSize, args.lda * kSize};
   }
   Region RightRegion(const RightBlock& block) const {
-    const int64_t rows = args.transpose_b ? block.columns : block.kc, length = args.transpose_b ? block.kc : block.columns;
+    const int64_t rows = args.transpose_b ? block.columns : block.kc,
+                  length = args.transpose_b ? block.kc : block.columns;
     return {RightSource(block), rows, length * kSize, args.ldb * kSize};
   }
   LeftPanel<T> Left(int64_t i, int64_t k0) const {
@@ -120,10 +121,14 @@ void Dots(int64_t rows, int64_t columns, int64_t k, const T* a, int64_t lda, con
   }
   const hn::ScalableTag<T> d;
   switch (columns) {
-    case 1: return DotRows<1>(d, rows, k, a, lda, x, ldx, add, c, row, column);
-    case 2: return DotRows<2>(d, rows, k, a, lda, x, ldx, add, c, row, column);
-    case 3: return DotRows<3>(d, rows, k, a, lda, x, ldx, add, c, row, column);
-    default: return DotRows<4>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    case 1:
+      return DotRows<1>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    case 2:
+      return DotRows<2>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    case 3:
+      return DotRows<3>(d, rows, k, a, lda, x, ldx, add, c, row, column);
+    default:
+      return DotRows<4>(d, rows, k, a, lda, x, ldx, add, c, row, column);
   }
 }
 
@@ -180,10 +185,14 @@ template <typename T>
 void FewRowsOf(int64_t rows, int64_t n0, int64_t n1, int64_t k, LeftPanel<T> a, RightPanel<T> b, bool accumulate, T* c,
                int64_t row, int64_t column, std::byte* scratch) {
   switch (rows) {
-    case 1: return FewRows<1>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
-    case 2: return FewRows<2>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
-    case 3: return FewRows<3>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
-    default: return FewRows<4>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    case 1:
+      return FewRows<1>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    case 2:
+      return FewRows<2>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    case 3:
+      return FewRows<3>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
+    default:
+      return FewRows<4>(n0, n1, k, a, b, accumulate, c, row, column, scratch);
   }
 }
 
@@ -204,8 +213,8 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   // The shape of the whole product picks the path, never the piece: the order of summation differs between paths.
   const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
   T* const c = g.c + piece.m0 * g.ldc + piece.n0;
-  const LeftPanel<T> a = g.transpose_a ? LeftPanel<T>{g.a + piece.m0, 1, g.lda}
-                                       : LeftPanel<T>{g.a + piece.m0 * g.lda, g.lda, 1};
+  const LeftPanel<T> a =
+      g.transpose_a ? LeftPanel<T>{g.a + piece.m0, 1, g.lda} : LeftPanel<T>{g.a + piece.m0 * g.lda, g.lda, 1};
   if (g.n <= kFew && !g.transpose_a) {
     const T* x = g.b + piece.n0 * (g.transpose_b ? g.ldb : 1);
     return Dots(rows, columns, g.k, a.p, g.lda, x, g.ldb, !g.transpose_b, g.accumulate, c, g.ldc, int64_t{1}, scratch);
@@ -219,8 +228,8 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
                      scratch);
   }
   if (g.n <= kFew) {  // C' = B' A', and A' is row-major
-    const LeftPanel<T> b = g.transpose_b ? LeftPanel<T>{g.b + piece.n0 * g.ldb, g.ldb, 1}
-                                         : LeftPanel<T>{g.b + piece.n0, 1, g.ldb};
+    const LeftPanel<T> b =
+        g.transpose_b ? LeftPanel<T>{g.b + piece.n0 * g.ldb, g.ldb, 1} : LeftPanel<T>{g.b + piece.n0, 1, g.ldb};
     return FewRowsOf(columns, int64_t{0}, rows, g.k, b, {g.a + piece.m0, g.lda}, g.accumulate, c, int64_t{1}, g.ldc,
                      scratch);
   }

@@ -178,6 +178,15 @@ TEST(Chain, SeveralResults) {
   for (int64_t n : kLengths) ExpectSame(f, {{n}, {n}}, DType::kF32);
 }
 
+// A value that is used twice by its last reader gives its place in the tile away once only.
+TEST(Chain, TheSameOperandTwice) {
+  const auto f = [](const std::vector<Var>& x) {
+    const Var a = sin(x[0]), b = a * a, c = cos(x[0]), d = where(c, c, c), e = exp(x[0]);
+    return std::vector<Var>{b * d + e * e};
+  };
+  for (int64_t n : {1, 17, 5000}) ExpectSame(f, {{n}}, DType::kF64);
+}
+
 // Longer than a chain may be, so it is cut; many values alive at once, so the tile is small.
 TEST(Chain, VeryLongAndVeryWide) {
   const auto longer = [](const std::vector<Var>& x) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -127,6 +128,18 @@ TEST(Initializers, DependOnSeedAndNameOnly) {
   }
   // In float32, the same numbers rounded.
   EXPECT_TRUE(AllEqual(FirstValue("w", {4, 4}, LecunNormal(), 7, DType::kF32), w.Cast(DType::kF32)));
+}
+
+TEST(Initializers, DifferFromNameToName) {
+  Tape tape(DType::kF64);
+  ParamStore store(7);
+  Params p(&tape, &store);
+  std::set<double> values;
+  for (int i = 0; i < 1000; ++i) {
+    p.Scope(absl::StrCat("layer", i))("w", {}, Normal(1));
+    values.insert(store[i].value.at(0));
+  }
+  EXPECT_EQ(values.size(), 1000u);
 }
 
 TEST(ParamsTest, ScopesArePrefixes) {

@@ -156,9 +156,9 @@ Var Ones(Var like, const Shape& shape) { return like.tape()->Constant(1, shape);
 
 struct Mistake {
   const char* op;
-  std::function<Var(Var)> make;   // x [2, 3] -> the mistake
   std::vector<std::string> said;  // parts of the message
-  int line;                       // of `make`
+  int line;                       // of the call in `make`
+  std::function<Var(Var)> make;   // x [2, 3] -> the mistake
 };
 
 std::vector<Mistake> Mistakes() {

@@ -144,7 +144,7 @@ TEST(NebLoss, EqualsItsDefinitionByHand) {
     ParamStore store;
     Params p(&tape, &store);
     const Var x = tape.Input("x", {2, 2}), noise = tape.Input("noise", {2, 2});
-    const Var loss = NebLoss(energy, x, noise, 0.5, p);
+    const Var loss = NebLoss(energy, x, x + 0.5 * noise, 0.5, p);
     ASSERT_EQ(loss.shape(), (Shape{2}));
     // The second sample has no noise and lies where ∇φ = 0: no loss.
     const Tensor result = autodiff::Value(loss, {x, noise},
@@ -164,7 +164,7 @@ TEST(NebLoss, HasTheGradientOfDoubleBackprop) {
   const Var x = tape.Input("x", {1, 2}), noise = tape.Input("noise", {1, 2});
   const Var loss =
       NebLoss([&](Var y, Params& q) { return 0.5 * q("w", {}, autodiff::Constant(w)) * squared_norm(y, {1}); }, x,
-              noise, sigma, p);
+              x + sigma * noise, sigma, p);
   const Var weight = p.bound()[0].var;
   const Tensor slope = autodiff::Value(
       autodiff::grad(loss, weight), {x, noise, weight},

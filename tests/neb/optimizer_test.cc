@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "autodiff/program.h"
@@ -123,7 +124,16 @@ class Recorded {
     EXPECT_TRUE(program.ok()) << program.status();
     program_ = std::make_unique<Program>(*std::move(program));
     for (const autodiff::Update& u : adam.updates) state_.emplace_back(u.before.shape(), dtype);
-    for (size_t i = 0; i < 4; ++i) state_[i < 3 ? 0 : 4].set(i < 3 ? static_cast<int64_t>(i) : 0, kStart[i]);
+    EXPECT_EQ(state_.size(), 2 * fields());
+    state_[0] = Tensor::From<double>({3}, {kStart[0], kStart[1], kStart[2]}).Cast(dtype);
+    state_[fields()] = Tensor::Full({}, kStart[3], dtype);
+  }
+
+  // Parameters, first moments, second moments and, if they are kept, averages.
+  size_t fields() const { return options_.ema_decay > 0 ? 4 : 3; }
+  Point Get(size_t field) const {
+    const Tensor& w = state_[field];
+    return {w.at(0), w.at(1), w.at(2), state_[fields() + field].at(0)};
   }
 
   // Returns the loss.
@@ -132,8 +142,9 @@ class Recorded {
     for (size_t i = 0; i < 3; ++i) x.set(static_cast<int64_t>(i), Target(step, i) + added_to_target);
     const AdamScalars s = ScalarsAt(options_, schedule, step);
     std::vector<Tensor> scalars;
-    for (double v : {s.rate, s.correction1, s.correction2, s.ema_weight})
+    for (double v : {s.rate, s.correction1, s.correction2, s.ema_weight}) {
       scalars.push_back(Tensor::Full({}, v, dtype_));
+    }
     std::vector<Tensor*> state;
     for (Tensor& t : state_) state.push_back(&t);
     Tensor* const out = &loss;
@@ -141,13 +152,6 @@ class Recorded {
         program_->Run({&x, &scalars[0], &scalars[1], &scalars[2], &scalars[3]}, state, {&out, 1});
     EXPECT_TRUE(status.ok()) << status;
     return loss.at(0);
-  }
-
-  // Parameters, first moments, second moments, averages: field 0, 1, 2, 3.
-  Point Get(size_t field) const {
-    Point p;
-    for (size_t i = 0; i < 4; ++i) p[i] = state_[field + (i < 3 ? 0 : 4)].at(i < 3 ? static_cast<int64_t>(i) : 0);
-    return p;
   }
 
  private:
@@ -178,10 +182,11 @@ TEST(Adam, FollowsTheLoopsForFiftySteps) {
         StepByLoops(expected, options, LearningRate(schedule, step), step);
         recorded.Step(schedule, step);
         const Point* const fields[] = {&expected.value, &expected.first, &expected.second, &expected.average};
-        for (size_t f = 0; f < 4; ++f) {
+        for (size_t f = 0; f < recorded.fields(); ++f) {
           for (size_t i = 0; i < 4; ++i) {
             ASSERT_NEAR(recorded.Get(f)[i], (*fields[f])[i], tolerance * (1 + std::abs((*fields[f])[i])))
-                << "dtype " << Name(dtype) << " clip " << options.clip_norm << " decay " << options.weight_decay << " step " << step << " field " << f << " number " << i;
+                << "dtype " << Name(dtype) << " clip " << options.clip_norm << " decay " << options.weight_decay
+                << " step " << step << " field " << f << " number " << i;
           }
         }
       }
@@ -233,10 +238,39 @@ TEST(Adam, ALossThatIsNotFiniteChangesNothing) {
         smooth.Step(schedule, step);
       }
       EXPECT_FALSE(std::isfinite(disturbed.Step(schedule, 5, bad)));
-      for (size_t f = 0; f < 4; ++f) EXPECT_EQ(disturbed.Get(f), smooth.Get(f)) << "field " << f;
+      for (size_t f = 0; f < smooth.fields(); ++f) EXPECT_EQ(disturbed.Get(f), smooth.Get(f)) << "field " << f;
       disturbed.Step(schedule, 5);
       smooth.Step(schedule, 5);
-      for (size_t f = 0; f < 4; ++f) EXPECT_EQ(disturbed.Get(f), smooth.Get(f)) << "field " << f;
+      for (size_t f = 0; f < smooth.fields(); ++f) EXPECT_EQ(disturbed.Get(f), smooth.Get(f)) << "field " << f;
+    }
+  }
+}
+
+// loss = ⟨√w, 1⟩ at w = (0, 4): the slope at 0 is infinite, at 4 it is ¼. And 1e30 w, whose squared gradient overflows.
+TEST(Adam, AGradientThatIsNotFiniteLeavesItsNumberAlone) {
+  for (const bool overflow : {false, true}) {
+    Tape tape;
+    const Var w = tape.Input("w", {2});
+    const Var scale = tape.Constant(Tensor::From<float>({2}, {1e30f, 1}));
+    const Var loss = overflow ? sum(scale * w) : sum(sqrt(w));
+    const AdamStep adam = RecordAdam(loss, {w}, {autodiff::grad(loss, w)}, {});
+    absl::StatusOr<Program> program =
+        autodiff::Compile({.inputs = adam.scalars, .state = adam.updates, .outputs = {loss}});
+    ASSERT_TRUE(program.ok()) << program.status();
+    const std::vector<float> start = {overflow ? 1e-30f : 0.0f, 4};
+    Tensor value = Tensor::From<float>({2}, start), m({2}), v({2}), average({2}), loss_value(autodiff::Shape{});
+    for (int64_t step = 0; step < 3; ++step) {
+      const AdamScalars s = ScalarsAt({}, {.peak = 0.5, .warmup = 0, .total = 10}, step);
+      const Tensor scalars[] = {Tensor::Full({}, s.rate), Tensor::Full({}, s.correction1),
+                                Tensor::Full({}, s.correction2), Tensor::Full({}, s.ema_weight)};
+      ASSERT_TRUE(
+          program->Run({&scalars[0], &scalars[1], &scalars[2], &scalars[3]}, {&value, &m, &v, &average}, {&loss_value})
+              .ok());
+      EXPECT_TRUE(std::isfinite(loss_value.at(0)));
+      EXPECT_EQ(value.at(0), start[0]);
+      for (const Tensor* t : {&m, &v, &average}) EXPECT_EQ(t->at(0), 0);
+      EXPECT_LT(value.at(1), 4 - 0.3 * static_cast<double>(step + 1));
+      EXPECT_GT(v.at(1), 0);
     }
   }
 }

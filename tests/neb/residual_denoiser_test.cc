@@ -70,7 +70,19 @@ TEST(MeasureScales, TheRadiusHoldsTheNoisyData) {
 // --- The energy ---
 
 Scales SomeScales(int64_t d, double radius) {
-  return {.mean = NormalTensor({d}, 0.5, 0.2, 4), .stddev = 0.3, .sigma = 0.4, .radius = radius};
+  // The deviation is kept as a float, so take one that is.
+  return {.mean = NormalTensor({d}, 0.5, 0.2, 4), .stddev = 0.3125, .sigma = 0.4, .radius = radius};
+}
+
+// A point at this distance ‖z‖/√d from the mean.
+Tensor PointAt(const Scales& s, double distance, uint64_t seed) {
+  const int64_t d = s.mean.num_elements();
+  Tensor y = autodiff::Uniform({1, d}, -1, 1, seed);
+  double squared = 0;
+  for (double v : autodiff::Numbers(y)) squared += v * v;
+  const double unit = std::sqrt(static_cast<double>(d) * (s.stddev * s.stddev + s.sigma * s.sigma) / squared);
+  for (int64_t j = 0; j < d; ++j) y.set(j, s.mean.at(j) + distance * unit * y.at(j));
+  return y;
 }
 
 Var ZeroNetwork(Var z, Params& p) { return Mlp(p, z, {16, z.dim(1)}, {.last_weight_init = autodiff::Zeros()}); }
@@ -138,19 +150,16 @@ TEST(ResidualDenoiser, WithinTheRadiusTheBoundChangesNothing) {
   absl::StatusOr<Model> bounded = Model::Create(RandomDenoiser(SomeScales(d, 2), 40), {d}, 0.4, 1);
   absl::StatusOr<Model> unbounded = Model::Create(RandomDenoiser(SomeScales(d, 0), 40), {d}, 0.4, 1);
   ASSERT_TRUE(bounded.ok() && unbounded.ok());
-  // ‖z‖ / √d is about 0.8 / 0.5 = 1.6 at most 2, for points that spread 0.8 around the mean.
   std::vector<float> inside, outside;
-  const Tensor y = NormalTensor({200, d}, 0, 0.8, 6);
   const Scales s = SomeScales(d, 2);
   for (int64_t i = 0; i < 200; ++i) {
-    double squared = 0;
-    for (int64_t j = 0; j < d; ++j) squared += y.at(i * d + j) * y.at(i * d + j);
-    const double distance = std::sqrt(squared / static_cast<double>(d) / 0.25);
-    std::vector<float>& side = distance < 1.999 ? inside : outside;
-    for (int64_t j = 0; j < d; ++j) side.push_back(static_cast<float>(s.mean.at(j) + y.at(i * d + j)));
+    // ‖z‖/√d from 0.01 to 4 in steps of 0.02.
+    const double distance = 0.01 + 0.02 * static_cast<double>(i);
+    const Tensor y = PointAt(s, distance, static_cast<uint64_t>(i));
+    std::vector<float>& side = distance < 2 ? inside : outside;
+    for (double v : autodiff::Numbers(y)) side.push_back(static_cast<float>(v));
   }
-  ASSERT_GT(inside.size(), 100u * d);
-  ASSERT_GT(outside.size(), 2u * d);
+  ASSERT_EQ(inside.size(), outside.size());
   EXPECT_TRUE(SameBits(EnergyOf(*bounded, inside), EnergyOf(*unbounded, inside)));
   EXPECT_TRUE(SameBits(GradientOf(*bounded, inside), GradientOf(*unbounded, inside)));
   EXPECT_TRUE(SameBits(XHatOf(*bounded, inside), XHatOf(*unbounded, inside)));
@@ -187,18 +196,8 @@ class Doubles {
   std::vector<Tensor> values_;
 };
 
-// Points around the mean at these distances, in units of the radius 1: inside, at its edge and far outside.
+// Inside a radius of 1, near its edge on both sides, and far outside.
 constexpr double kDistances[] = {0.3, 0.9, 1.1, 3, 50};
-
-Tensor PointAt(const Scales& s, double distance, uint64_t seed) {
-  const int64_t d = s.mean.num_elements();
-  Tensor y = autodiff::Uniform({1, d}, -1, 1, seed);
-  double squared = 0;
-  for (double v : autodiff::Numbers(y)) squared += v * v;
-  const double unit = std::sqrt(static_cast<double>(d) * (s.stddev * s.stddev + s.sigma * s.sigma) / squared);
-  for (int64_t j = 0; j < d; ++j) y.set(j, s.mean.at(j) + distance * unit * y.at(j));
-  return y;
-}
 
 TEST(ResidualDenoiser, GradientsAreThoseOfFiniteDifferences) {
   const int64_t d = 5;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tests/autodiff/kernels/fma_peak.cc"
@@ -51,6 +53,26 @@ double FmaPeak() {
     best = std::max(best, operations / elapsed.count());
   }
   return best;
+}
+
+Share ShareOfPeak(double flops, absl::FunctionRef<void()> once) {
+  const auto time = [&](int calls) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < calls; ++i) once();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
+  };
+  time(3);
+  const int calls = static_cast<int>(std::clamp(0.004 / time(1), 1.0, 10000.0));
+  constexpr size_t kRounds = 15;
+  std::vector<double> seconds, share;
+  for (size_t i = 0; i < kRounds; ++i) {
+    const double peak = FmaPeak();
+    seconds.push_back(time(calls));
+    share.push_back(flops / seconds.back() / peak);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  std::sort(share.begin(), share.end());
+  return {seconds[kRounds / 2], share[kRounds / 2], share.front(), share.back()};
 }
 
 }  // namespace autodiff

@@ -1,7 +1,5 @@
-// Share of the FMA peak that matrix products reach; the peak is measured in turn with each product, since both move with
-// the clock and with the neighbours. Run: bazel run -c opt //tests/autodiff/kernels:gemm_bench -- [threads]
-#include <algorithm>
-#include <chrono>
+// Share of the FMA peak that matrix products reach. Run: bazel run -c opt //tests/autodiff/kernels:gemm_bench --
+// [threads]
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -21,8 +19,6 @@ struct Case {
   bool transpose_a, transpose_b;
 };
 
-double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 Tensor Uniform(int64_t elements, std::mt19937& random) {
   Tensor t(Shape{elements});
   std::uniform_real_distribution<float> uniform(-0.5f, 0.5f);
@@ -34,35 +30,27 @@ void Run(const Case& s, ThreadPool& pool) {
   std::mt19937 random(1);
   const Tensor a = Uniform(s.m * s.k, random), b = Uniform(s.k * s.n, random);
   Tensor c(Shape{s.m * s.n});
-  const GemmArgs<float> args{.m = s.m, .n = s.n, .k = s.k,
-                             .a = a.data<float>().data(), .lda = s.transpose_a ? s.m : s.k, .transpose_a = s.transpose_a,
-                             .b = b.data<float>().data(), .ldb = s.transpose_b ? s.k : s.n, .transpose_b = s.transpose_b,
-                             .c = c.data<float>().data(), .ldc = s.n};
+  const GemmArgs<float> args{.m = s.m,
+                             .n = s.n,
+                             .k = s.k,
+                             .a = a.data<float>().data(),
+                             .lda = s.transpose_a ? s.m : s.k,
+                             .transpose_a = s.transpose_a,
+                             .b = b.data<float>().data(),
+                             .ldb = s.transpose_b ? s.k : s.n,
+                             .transpose_b = s.transpose_b,
+                             .c = c.data<float>().data(),
+                             .ldc = s.n};
   std::vector<AlignedBytes> scratch;
   for (int t = 0; t < pool.threads(); ++t) {
     scratch.push_back(AllocateAligned(GemmScratchBytes(s.m, s.n, s.k, DType::kF32)));
   }
-  const auto once = [&] {
-    pool.Run([&](int t) { Gemm(args, t, pool.threads(), scratch[static_cast<size_t>(t)].get()); });
-  };
-  for (int i = 0; i < 3; ++i) once();
-  double start = Now();
-  once();
-  const int repeats = static_cast<int>(std::clamp(0.004 / (Now() - start), 1.0, 10000.0));
-  std::vector<double> seconds, share;
   const double flops = 2.0 * static_cast<double>(s.m * s.n * s.k);
-  for (int i = 0; i < 15; ++i) {
-    const double peak = FmaPeak();
-    start = Now();
-    for (int r = 0; r < repeats; ++r) once();
-    seconds.push_back((Now() - start) / repeats);
-    share.push_back(flops / seconds.back() / peak);
-  }
-  std::sort(seconds.begin(), seconds.end());
-  std::sort(share.begin(), share.end());
-  std::printf("%5ld x %4ld x %4ld %s%s  %9.2f us  %6.1f GFLOP/s  %5.1f %% of one core's peak [%4.1f, %4.1f]\n", s.m, s.k, s.n,
-              s.transpose_a ? "A'" : "  ", s.transpose_b ? "B'" : "  ", seconds[7] * 1e6, flops / seconds[7] * 1e-9,
-              100 * share[7], 100 * share[0], 100 * share[14]);
+  const Share share = ShareOfPeak(
+      flops, [&] { pool.Run([&](int t) { Gemm(args, t, pool.threads(), scratch[static_cast<size_t>(t)].get()); }); });
+  std::printf("%5ld x %4ld x %4ld %s%s  %9.2f us  %6.1f GFLOP/s  %5.1f %% of one core's peak [%4.1f, %4.1f]\n", s.m,
+              s.k, s.n, s.transpose_a ? "A'" : "  ", s.transpose_b ? "B'" : "  ", share.seconds * 1e6,
+              flops / share.seconds * 1e-9, 100 * share.median, 100 * share.least, 100 * share.greatest);
   std::fflush(stdout);
 }
 

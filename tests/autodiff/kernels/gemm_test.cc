@@ -37,7 +37,10 @@ struct Matrix {
   std::vector<T> storage;
 
   Matrix(int64_t r, int64_t c, int64_t slack, int64_t o)
-      : rows(r), columns(c), ld(c + slack), offset(o),
+      : rows(r),
+        columns(c),
+        ld(c + slack),
+        offset(o),
         storage(static_cast<size_t>(o + std::max<int64_t>(0, r * (c + slack) - slack)),
                 std::numeric_limits<T>::quiet_NaN()) {}
   T* data() { return storage.data() + offset; }
@@ -62,18 +65,30 @@ void Multiply(const GemmArgs<T>& args, int parts) {
 
 // Compares with sums in float64 of the rounded factors, within the worst case of k rounded additions.
 template <typename T>
-void ExpectProduct(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b, bool accumulate, int64_t slack) {
+void ExpectProduct(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b, bool accumulate,
+                   int64_t slack) {
   SCOPED_TRACE(absl::StrCat(Name(DTypeOf<T>()), " m=", m, " n=", n, " k=", k, " ta=", transpose_a, " tb=", transpose_b,
                             " accumulate=", accumulate, " slack=", slack));
   std::mt19937 random(static_cast<uint32_t>(m * 10007 + n * 101 + k));
-  Matrix<T> a(transpose_a ? k : m, transpose_a ? m : k, slack, 1), b(transpose_b ? n : k, transpose_b ? k : n, slack, 3);
+  Matrix<T> a(transpose_a ? k : m, transpose_a ? m : k, slack, 1),
+      b(transpose_b ? n : k, transpose_b ? k : n, slack, 3);
   Matrix<T> c(m, n, slack, 1);
   a.Fill(random);
   b.Fill(random);
   if (accumulate) c.Fill(random);
   const Matrix<T> before = c;
-  GemmArgs<T> args{.m = m, .n = n, .k = k, .a = a.data(), .lda = a.ld, .transpose_a = transpose_a, .b = b.data(),
-                   .ldb = b.ld, .transpose_b = transpose_b, .c = c.data(), .ldc = c.ld, .accumulate = accumulate};
+  GemmArgs<T> args{.m = m,
+                   .n = n,
+                   .k = k,
+                   .a = a.data(),
+                   .lda = a.ld,
+                   .transpose_a = transpose_a,
+                   .b = b.data(),
+                   .ldb = b.ld,
+                   .transpose_b = transpose_b,
+                   .c = c.data(),
+                   .ldc = c.ld,
+                   .accumulate = accumulate};
   Multiply(args, 1);
   EXPECT_EQ(c.CountNan(), static_cast<int64_t>(c.storage.size()) - m * n) << "stored outside C";
   const double tolerance = std::numeric_limits<T>::epsilon() * static_cast<double>(k + 2);
@@ -105,11 +120,11 @@ struct Size {
 
 // Around every tile edge of every target, few rows or columns, none, and more than one block of k and of rows.
 const Size kSizes[] = {
-    {0, 5, 3},    {5, 0, 3},    {1, 1, 1},    {5, 7, 0},     {1, 1, 33},     {3, 1, 300},  {1, 37, 5},   {1, 130, 70},
-    {2, 70, 19},  {3, 200, 9},  {4, 33, 41},  {4, 4, 4},     {45, 1, 17},    {70, 2, 35},  {33, 3, 64},  {130, 4, 19},
-    {5, 5, 5},    {7, 17, 2},   {8, 16, 32},  {12, 32, 16},  {13, 33, 17},   {11, 31, 1},  {25, 24, 9},  {32, 16, 2},
-    {24, 64, 65}, {6, 48, 257}, {37, 65, 33}, {50, 129, 71}, {130, 150, 20}, {66, 7, 300}, {9, 300, 37}, {397, 21, 11},
-    {61, 90, 521},
+    {0, 5, 3},      {5, 0, 3},    {1, 1, 1},    {5, 7, 0},     {1, 1, 33},    {3, 1, 300},  {1, 37, 5},
+    {1, 130, 70},   {2, 70, 19},  {3, 200, 9},  {4, 33, 41},   {4, 4, 4},     {45, 1, 17},  {70, 2, 35},
+    {33, 3, 64},    {130, 4, 19}, {5, 5, 5},    {7, 17, 2},    {8, 16, 32},   {12, 32, 16}, {13, 33, 17},
+    {11, 31, 1},    {25, 24, 9},  {32, 16, 2},  {24, 64, 65},  {6, 48, 257},  {37, 65, 33}, {50, 129, 71},
+    {130, 150, 20}, {66, 7, 300}, {9, 300, 37}, {397, 21, 11}, {61, 90, 521},
 };
 
 TEST(Gemm, AgreesWithSumsInDouble) {
@@ -134,8 +149,17 @@ void ExpectPlaceDoesNotMatter(int64_t m, int64_t n, int64_t k) {
     for (int64_t i = 0; i < m; ++i) rows.at(i, p) = a.at(0, p);
     for (int64_t j = 0; j < n; ++j) columns.at(j, p) = b.at(0, p);
   }
-  Multiply<T>({.m = m, .n = n, .k = k, .a = rows.data(), .lda = k, .b = columns.data(), .ldb = k, .transpose_b = true,
-               .c = c.data(), .ldc = n}, 3);
+  Multiply<T>({.m = m,
+               .n = n,
+               .k = k,
+               .a = rows.data(),
+               .lda = k,
+               .b = columns.data(),
+               .ldb = k,
+               .transpose_b = true,
+               .c = c.data(),
+               .ldc = n},
+              3);
   for (const T x : c.storage) ASSERT_EQ(x, c.at(0, 0));
 }
 
@@ -157,8 +181,16 @@ TEST(Gemm, NonFiniteStaysInItsRow) {
       a.Fill(random);
       b.Fill(random);
       a.at(s.m - 2, s.k - 1) = std::numeric_limits<float>::quiet_NaN();
-      Multiply<float>({.m = s.m, .n = s.n, .k = s.k, .a = a.data(), .lda = s.k, .b = b.data(), .ldb = s.n,
-                       .c = c.data(), .ldc = s.n}, 1);
+      Multiply<float>({.m = s.m,
+                       .n = s.n,
+                       .k = s.k,
+                       .a = a.data(),
+                       .lda = s.k,
+                       .b = b.data(),
+                       .ldb = s.n,
+                       .c = c.data(),
+                       .ldc = s.n},
+                      1);
       for (int64_t i = 0; i < s.m; ++i) {
         for (int64_t j = 0; j < s.n; ++j) EXPECT_EQ(std::isnan(c.at(i, j)), i == s.m - 2);
       }
