@@ -64,7 +64,7 @@ Var reshape(Arg x, Shape shape) {
 
 void ReshapeRule(Vjp& v) { v.Contribute(0, reshape(v.g, v.x[0].shape())); }
 
-Var permute(Arg x, std::vector<int> axes) {
+Var permute(Arg x, const std::vector<int>& axes) {
   Operands in = Resolve("permute", {x});
   if (!in.ok) return in.poisoned;
   const Var v = in.vars[0];
@@ -106,7 +106,7 @@ Var transpose(Arg x) {
   return permute(x, axes);
 }
 
-Var broadcast_to(Arg x, Shape shape) {
+Var broadcast_to(Arg x, const Shape& shape) {
   Operands in = Resolve("broadcast_to", {x});
   if (!in.ok) return in.poisoned;
   const absl::StatusOr<Shape> joined = BroadcastShapes(in.vars[0].shape(), shape);

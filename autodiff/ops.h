@@ -55,7 +55,7 @@ Var mean(Arg x, std::vector<int> axes, bool keepdims = false);
 Var max(Arg x);
 Var max(Arg x, std::vector<int> axes, bool keepdims = false);
 // log Σ exp(x), without overflow.
-Var logsumexp(Arg x, std::vector<int> axes, bool keepdims = false);
+Var logsumexp(Arg x, const std::vector<int>& axes, bool keepdims = false);
 // exp(x) / Σ exp(x) along one axis, without overflow.
 Var softmax(Arg x, int axis = -1);
 // Σ a·b along the last axis.
@@ -69,10 +69,10 @@ Var squared_norm(Arg x, std::vector<int> axes, bool keepdims = false);
 // The same elements in row-major order under another shape; one extent may be -1 and is inferred.
 Var reshape(Arg x, Shape shape);
 // Axis i of the result is axis axes[i] of x.
-Var permute(Arg x, std::vector<int> axes);
+Var permute(Arg x, const std::vector<int>& axes);
 // Swaps the last two axes.
 Var transpose(Arg x);
-Var broadcast_to(Arg x, Shape shape);
+Var broadcast_to(Arg x, const Shape& shape);
 // x[begin : end] along one axis; 0 <= begin <= end <= extent.
 Var slice(Arg x, int axis, int64_t begin, int64_t end);
 // Zeros around x along one axis.

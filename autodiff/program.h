@@ -24,7 +24,8 @@
 
 namespace autodiff {
 
-// A tensor that a run reads and then overwrites: `before` is an input of the tape, `after` its new value.
+// A tensor that a run reads and then overwrites: `before` is an input of the tape, `after` its new value. All outputs
+// and new values are those of the old state, in whatever order they are listed; `after` may be another input.
 struct Update {
   Var before;
   Var after;

@@ -101,7 +101,7 @@ void MaxRule(Vjp& v) {
   v.Contribute(0, Repeated(v, v.g / sum(at_max, axes)) * at_max);
 }
 
-Var logsumexp(Arg x, std::vector<int> axes, bool keepdims) {
+Var logsumexp(Arg x, const std::vector<int>& axes, bool keepdims) {
   Operands in = Resolve("logsumexp", {x});
   if (!in.ok) return in.poisoned;
   const Var shift = Shift(x, axes);

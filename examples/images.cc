@@ -75,7 +75,7 @@ absl::StatusOr<Settings> ReadSettings() {
   if (absl::GetFlag(FLAGS_batch) < 1) {
     return absl::InvalidArgumentError(absl::StrCat("--batch must be >= 1, got ", absl::GetFlag(FLAGS_batch)));
   }
-  if (!(absl::GetFlag(FLAGS_lr) > 0)) {
+  if (!(absl::GetFlag(FLAGS_lr) > 0) || !std::isfinite(absl::GetFlag(FLAGS_lr))) {
     return absl::InvalidArgumentError(absl::StrCat("--lr must be positive, got ", absl::GetFlag(FLAGS_lr)));
   }
   if (absl::GetFlag(FLAGS_threads) < 0) {

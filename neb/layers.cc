@@ -6,7 +6,7 @@ namespace neb {
 
 using autodiff::CallSite;
 
-Var Dense(Params p, const std::string& name, Arg x, int64_t units, const DenseOptions& options) {
+Var Dense(const Params& p, const std::string& name, Arg x, int64_t units, const DenseOptions& options) {
   CallSite site(x);
   Params scope = p.Scope(name);
   const Var w = scope("w", {x.var().dim(-1), units}, options.weight_init);
@@ -14,7 +14,7 @@ Var Dense(Params p, const std::string& name, Arg x, int64_t units, const DenseOp
   return options.bias ? product + scope("b", {units}, options.bias_init) : product;
 }
 
-Var Conv2d(Params p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options) {
+Var Conv2d(const Params& p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options) {
   CallSite site(x);
   Params scope = p.Scope(name);
   const Var w = scope("w", {options.kernel, options.kernel, x.var().dim(-1), channels}, options.weight_init);
@@ -22,7 +22,7 @@ Var Conv2d(Params p, const std::string& name, Arg x, int64_t channels, const Con
   return options.bias ? y + scope("b", {channels}, options.bias_init) : y;
 }
 
-Var Mlp(Params p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options) {
+Var Mlp(const Params& p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options) {
   CallSite site(x);
   Var h = x.var();
   for (size_t i = 0; i < units.size(); ++i) {

@@ -26,7 +26,7 @@ struct DenseOptions {
   autodiff::Initializer bias_init = autodiff::Zeros();
 };
 // x W + b: [.., in] -> [.., units]; parameters name/w [in, units] and name/b [units].
-Var Dense(Params p, const std::string& name, Arg x, int64_t units, const DenseOptions& options = {});
+Var Dense(const Params& p, const std::string& name, Arg x, int64_t units, const DenseOptions& options = {});
 
 struct Conv2dOptions {
   int64_t kernel = 3;
@@ -37,7 +37,7 @@ struct Conv2dOptions {
   autodiff::Initializer bias_init = autodiff::Zeros();
 };
 // Cross-correlation plus bias: [N, H, W, C] -> [N, HO, WO, channels]; parameters name/w [K, K, C, channels], name/b.
-Var Conv2d(Params p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options = {});
+Var Conv2d(const Params& p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options = {});
 
 struct MlpOptions {
   Activation activation = autodiff::silu;
@@ -46,7 +46,7 @@ struct MlpOptions {
 };
 // Dense layers of these sizes, with the activation between them: [.., in] -> [.., units.back()]. Parameters 0/w, 0/b,
 // ...
-Var Mlp(Params p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options = {});
+Var Mlp(const Params& p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options = {});
 
 }  // namespace neb
 

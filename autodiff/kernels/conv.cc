@@ -9,191 +9,13 @@
 #define HWY_TARGET_INCLUDE "autodiff/kernels/conv.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
+#include "autodiff/kernels/few_channels-inl.h"
 #include "autodiff/kernels/gemm-inl.h"
+#include "autodiff/kernels/patches-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace autodiff {
 namespace HWY_NAMESPACE {
-
-// A pixel of a batch of images of rows x columns pixels, counted in row-major order.
-struct Pixel {
-  int64_t image, row, column;
-
-  Pixel(int64_t index, int64_t rows, int64_t columns)
-      : image(index / (rows * columns)), row(index / columns % rows), column(index % columns) {}
-  void Advance(int64_t rows, int64_t columns) {
-    if (++column < columns) return;
-    column = 0;
-    if (++row < rows) return;
-    row = 0;
-    ++image;
-  }
-};
-
-// The patch that each pixel of a rows x columns grid sees of an image [*, h, w, c], zero outside the image. A row of a
-// patch is a run of patch_w * c elements that lie together in memory.
-template <typename T>
-struct Patches {
-  const T* image;
-  int64_t h, w, c;
-  int64_t rows, columns;  // of the grid
-  int64_t step_h, step_w, first_h,
-      first_w;  // pixel (i, j) sees the patch at (first_h + i * step_h, first_w + j * step_w)
-  int64_t patch_h, patch_w;
-
-  int64_t run() const { return patch_w * c; }
-  int64_t size() const { return patch_h * run(); }
-
-  // Element e of row p of a pixel's patch is image[start + e] for begin <= e < end, and zero for other e.
-  struct Valid {
-    int64_t start, begin, end;
-  };
-  HWY_INLINE Valid ValidRun(const Pixel& pixel, int64_t p) const {
-    const int64_t y = first_h + pixel.row * step_h + p, x = first_w + pixel.column * step_w;
-    if (y < 0 || y >= h) return {0, run(), run()};
-    return {((pixel.image * h + y) * w + x) * c, -x * c, (w - x) * c};
-  }
-  // Elements [begin, end) of that row, at most kMaxKBlock: where they are, or copied to `edge`.
-  HWY_INLINE const T* Run(const Pixel& pixel, int64_t p, int64_t begin, int64_t end, T* edge) const {
-    const Valid valid = ValidRun(pixel, p);
-    if (begin >= valid.begin && end <= valid.end) return image + (valid.start + begin);
-    if (valid.begin >= end || valid.end <= begin) return kZeroRow<T>;
-    for (int64_t e = begin; e < end; ++e) {
-      edge[e - begin] = e >= valid.begin && e < valid.end ? image[valid.start + e] : T{0};
-    }
-    return edge;
-  }
-  // For patches of short rows: where elements [first, first + count) of a patch lie, seen from its first element ...
-  void Offsets(int64_t first, int64_t count, int64_t* offsets) const {
-    for (int64_t e = first; e < first + count; ++e) offsets[e - first] = e / run() * w * c + e % run();
-  }
-  // ... and a copy of them, one by one, `stride` apart.
-  HWY_INLINE void Copy(const Pixel& pixel, int64_t first, int64_t count, const int64_t* offsets, T* to,
-                       int64_t stride) const {
-    const int64_t y = first_h + pixel.row * step_h, x = first_w + pixel.column * step_w;
-    if (y >= 0 && y + patch_h <= h && x >= 0 && x + patch_w <= w) {
-      const T* from = image + ((pixel.image * h + y) * w + x) * c;
-      for (int64_t e = 0; e < count; ++e) to[e * stride] = from[offsets[e]];
-      return;
-    }
-    for (int64_t e = 0; e < count; ++e) {
-      const Valid valid = ValidRun(pixel, (first + e) / run());
-      const int64_t in_run = (first + e) % run();
-      to[e * stride] = in_run >= valid.begin && in_run < valid.end ? image[valid.start + in_run] : T{0};
-    }
-  }
-
-  // About what the patches of pixels [first, last] cover.
-  Region Span(int64_t first, int64_t last) const {
-    const auto offset = [&](const Pixel& pixel, int64_t p) {
-      const int64_t y = std::clamp<int64_t>(first_h + pixel.row * step_h + p, 0, h - 1);
-      return (pixel.image * h + y) * w * c;
-    };
-    const int64_t begin = offset(Pixel(first, rows, columns), 0);
-    const int64_t end = offset(Pixel(last, rows, columns), patch_h - 1) + w * c;
-    return {image + begin, DivideUp((end - begin) * static_cast<int64_t>(sizeof(T)), 64), 64, 64};
-  }
-};
-
-// Rows of a patch shorter than this are copied element by element.
-inline constexpr int64_t kShortRun = 8;
-
-// Left factor: one row per pixel, its patch.
-template <typename T>
-void PackPatches(const Patches<T>& patches, int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) {
-  const int64_t run = patches.run();
-  T edges[kTileRows][kMaxKBlock<T>];
-  Pixel pixel(first, patches.rows, patches.columns);
-  if (run < kShortRun) {
-    int64_t offsets[kMaxKBlock<T>];
-    patches.Offsets(k0, kc, offsets);
-    for (int64_t i = 0; i < RoundUp(count, kTileRows); ++i) {
-      T* to = panels + i / kTileRows * kTileRows * kc + i % kTileRows;
-      if (i < count) {
-        patches.Copy(pixel, k0, kc, offsets, to, kTileRows);
-        pixel.Advance(patches.rows, patches.columns);
-      } else {
-        for (int64_t k = 0; k < kc; ++k) to[k * kTileRows] = T{0};
-      }
-    }
-    return;
-  }
-  for (; count > 0; count -= kTileRows, panels += kTileRows * kc) {
-    const Pixel start = pixel;
-    const int64_t height = std::min<int64_t>(kTileRows, count);
-    const T* sources[kTileRows];
-    std::fill(sources + height, sources + kTileRows, kZeroRow<T>);
-    for (int64_t k = k0; k < k0 + kc;) {
-      const int64_t p = k / run, begin = k - p * run, end = std::min(run, k0 + kc - p * run);
-      pixel = start;
-      for (int64_t i = 0; i < height; ++i) {
-        sources[i] = patches.Run(pixel, p, begin, end, edges[i]);
-        pixel.Advance(patches.rows, patches.columns);
-      }
-      PackTransposed(sources, kTileRows, end - begin, panels + (k - k0) * kTileRows, kTileRows);
-      k += end - begin;
-    }
-  }
-}
-
-// Left factor: one row per element of a patch, from `first` on, one step of k per pixel. A panel's rows lie together in
-// a patch unless a row of the patch ends among them.
-template <typename T>
-void PackPatchElements(const Patches<T>& patches, int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) {
-  const hn::CappedTag<T, 16 / sizeof(T)> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t run = patches.run(), last = first + count;
-  if (count % kTileRows != 0) {  // rows of zeros complete the last panel
-    T* panel = panels + count / kTileRows * kTileRows * kc;
-    std::fill(panel, panel + kTileRows * kc, T{0});
-  }
-  if (run < kShortRun) {
-    int64_t offsets[kTileRows];
-    for (int64_t i = first; i < last; i += kTileRows) {
-      const int64_t height = std::min<int64_t>(kTileRows, last - i);
-      patches.Offsets(i, height, offsets);
-      Pixel pixel(k0, patches.rows, patches.columns);
-      for (int64_t k = 0; k < kc; ++k) {
-        patches.Copy(pixel, i, height, offsets, panels + (i - first) * kc + k * kTileRows, 1);
-        pixel.Advance(patches.rows, patches.columns);
-      }
-    }
-    return;
-  }
-  typename Patches<T>::Valid valid[kMaxKBlock<T>];
-  for (int64_t element = first; element < last;) {
-    const int64_t p = element / run, run_end = std::min(run, last - p * run);
-    Pixel pixel(k0, patches.rows, patches.columns);
-    for (int64_t k = 0; k < kc; ++k) {
-      valid[k] = patches.ValidRun(pixel, p);
-      pixel.Advance(patches.rows, patches.columns);
-    }
-    for (int64_t begin = element - p * run; begin < run_end;) {
-      const int64_t r = p * run + begin - first, row = r % kTileRows;
-      const int64_t end = std::min(run_end, begin + kTileRows - row);
-      T* to = panels + (r - row) * kc + row;
-      for (int64_t k = 0; k < kc; ++k, to += kTileRows) {
-        const typename Patches<T>::Valid& v = valid[k];
-        if (begin >= v.begin && end <= v.end) {
-          const T* source = patches.image + (v.start + begin);
-          if (end - begin == kTileRows) {
-            HWY_UNROLL(6)
-            for (int64_t i = 0; i < kTileRows; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, to + i);
-          } else {
-            int64_t i = 0;
-            for (; i + lanes <= end - begin; i += lanes) hn::StoreU(hn::LoadU(d, source + i), d, to + i);
-            for (; i < end - begin; ++i) to[i] = source[i];
-          }
-        } else {
-          for (int64_t e = begin; e < end; ++e)
-            to[e - begin] = e >= v.begin && e < v.end ? patches.image[v.start + e] : T{0};
-        }
-      }
-      begin = end;
-    }
-    element = p * run + run_end;
-  }
-}
 
 // What the three products have in common.
 template <typename T>
@@ -249,7 +71,7 @@ template <typename T>
 struct InputProduct : PatchesTimes<T> {
   static constexpr bool packs_right = true, right_transposed = true;
 
-  int64_t o, c;
+  int64_t o;
   int64_t taps_w;        // taps per row of taps, in this phase
   int64_t tap_h, tap_w;  // elements of w between a tap and the one before it (taps run backwards)
   const T* TapOf(int64_t k) const {
@@ -434,86 +256,6 @@ void WeightPiece(const ConvShape& s, const T* x, const T* g, T* w, bool accumula
   ForEachTap(s, [&](int64_t p, int64_t q, Range rows, Range columns) { multiply(p, q, 1, 1, rows, columns); });
 }
 
-// The input adjoint of an image of few channels: each element is a sum of dot products along o, so that neither g nor w
-// needs packing. kPixels pixels, `step` apart in x and adjacent in g, see taps [b0, b1) of each of rows [a0, a1).
-template <int kPixels, int kChannels, class D, typename T = hn::TFromD<D>>
-HWY_INLINE void DotPixels(D d, const ConvShape& s, const T* g, int64_t g_row, const T* w, int64_t w_row, int64_t w_tap,
-                          int64_t rows, int64_t taps, bool accumulate, T* x, int64_t x_step) {
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<D> sum[kPixels][kChannels];
-  HWY_UNROLL(4)
-  for (int i = 0; i < kPixels; ++i) {
-    HWY_UNROLL(4)
-    for (int c = 0; c < kChannels; ++c) sum[i][c] = hn::Zero(d);
-  }
-  for (int64_t a = 0; a < rows; ++a) {  // a tap further is a pixel of g back
-    for (int64_t b = 0; b < taps; ++b) {
-      const T* g_tap = g - a * g_row - b * s.o;
-      const T* tap = w + a * w_row + b * w_tap;
-      for (int64_t o = 0; o < s.o; o += lanes) {
-        hn::Vec<D> weight[kChannels];
-        HWY_UNROLL(4)
-        for (int c = 0; c < kChannels; ++c) weight[c] = hn::LoadU(d, tap + c * s.o + o);
-        HWY_UNROLL(4)
-        for (int i = 0; i < kPixels; ++i) {
-          const auto value = hn::LoadU(d, g_tap + i * s.o + o);
-          HWY_UNROLL(4)
-          for (int c = 0; c < kChannels; ++c) sum[i][c] = hn::MulAdd(value, weight[c], sum[i][c]);
-        }
-      }
-    }
-  }
-  for (int i = 0; i < kPixels; ++i) {
-    for (int c = 0; c < kChannels; ++c) {
-      T* out = x + i * x_step + c;
-      const T value = hn::GetLane(hn::SumOfLanes(d, sum[i][c]));
-      *out = accumulate ? *out + value : value;
-    }
-  }
-}
-
-// Pixels [begin, end) of x, in row-major order over the batch.
-template <int kChannels, typename T>
-void InputDots(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate, int64_t begin, int64_t end) {
-  const hn::ScalableTag<T> d;
-  const int64_t ho = s.ho(), wo = s.wo();
-  while (begin < end) {
-    const Pixel pixel(begin, s.h, s.w);
-    const int64_t row_end = std::min(s.w, pixel.column + end - begin);
-    // Tap p of row y sees row (y + pad_top - p) / stride_h of g, for p = phase_h + a * stride_h.
-    const int64_t t_h = (pixel.row + s.pad_top) / s.stride_h, phase_h = (pixel.row + s.pad_top) % s.stride_h;
-    const int64_t a0 = std::max<int64_t>(0, t_h - ho + 1);
-    const int64_t a1 = std::min(t_h + 1, DivideUp(s.kh - phase_h, s.stride_h));
-    T* const x_row = x + (pixel.image * s.h + pixel.row) * s.w * s.c;
-    const T* const g_rows = g + pixel.image * ho * wo * s.o;
-    for (int64_t phase = 0; phase < s.stride_w; ++phase) {
-      // The columns of this phase, and their taps q = phase_w + b * stride_w.
-      int64_t column = pixel.column + phase;
-      const int64_t phase_w = (column + s.pad_left) % s.stride_w;
-      const int64_t all_taps = DivideUp(s.kw - phase_w, s.stride_w);
-      for (; column < row_end;) {
-        const int64_t t_w = (column + s.pad_left) / s.stride_w;
-        const int64_t b0 = std::max<int64_t>(0, t_w - wo + 1), b1 = std::min(t_w + 1, all_taps);
-        const int64_t rows = std::max<int64_t>(0, a1 - a0), taps = rows == 0 ? 0 : std::max<int64_t>(0, b1 - b0);
-        const T* g_first = taps == 0 ? g : g_rows + ((t_h - a0) * wo + t_w - b0) * s.o;
-        const T* w_first =
-            taps == 0 ? w : w + ((phase_h + a0 * s.stride_h) * s.kw + phase_w + b0 * s.stride_w) * s.c * s.o;
-        const int64_t w_row = s.stride_h * s.kw * s.c * s.o, w_tap = s.stride_w * s.c * s.o;
-        const bool four = b0 == 0 && b1 == all_taps && t_w + 3 < wo && column + 3 * s.stride_w < row_end;
-        if (four) {
-          DotPixels<4, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, accumulate,
-                                  x_row + column * s.c, s.stride_w * s.c);
-        } else {
-          DotPixels<1, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, accumulate,
-                                  x_row + column * s.c, 0);
-        }
-        column += (four ? 4 : 1) * s.stride_w;
-      }
-    }
-    begin += row_end - pixel.column;
-  }
-}
-
 template <typename T>
 void InputPiece(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate, int part, int parts,
                 std::byte* scratch) {
@@ -574,7 +316,6 @@ void InputPiece(const ConvShape& s, const T* g, const T* w, T* x, bool accumulat
         continue;
       }
       product.o = s.o;
-      product.c = s.c;
       product.taps_w = taps_w;
       product.tap_w = s.stride_w * s.c * s.o;
       product.tap_h = s.stride_h * s.kw * s.c * s.o;

@@ -14,6 +14,15 @@
 
 namespace neb {
 
+namespace {
+
+// File names may be any bytes; what is not UTF-8 becomes the replacement character.
+std::string ToText(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
 std::string UserPath(const std::string& path) {
   const char* const base = std::getenv("BUILD_WORKING_DIRECTORY");
   if (base == nullptr || path.empty() || path[0] == '/') return path;
@@ -35,12 +44,12 @@ absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path) {
 }
 
 absl::Status RunFolder::WriteSettings(const nlohmann::ordered_json& settings) const {
-  return WriteFile(Path("settings.json"), settings.dump(2) + "\n");
+  return WriteFile(Path("settings.json"), ToText(settings, 2) + "\n");
 }
 
 absl::Status RunFolder::AppendMetrics(const nlohmann::ordered_json& metrics) const {
   std::ofstream file(Path("metrics.jsonl"), std::ios::app);
-  file << metrics.dump() << "\n" << std::flush;
+  file << ToText(metrics, -1) << "\n" << std::flush;
   if (!file)
     return absl::UnknownError(absl::StrCat("cannot write ", Path("metrics.jsonl"), ": ", std::strerror(errno)));
   return absl::OkStatus();
