@@ -18,7 +18,7 @@ constexpr int64_t kBatch = 64, kD = 50;
 
 Tensor Samples() {
   Tensor x({kBatch, kD});
-  FillUniform({.seed = 3, .stream = autodiff::kSynthetic}, 0, x.data<float>());
+  autodiff::FillUniform({.seed = 3, .stream = autodiff::kSynthetic}, 0, x.data<float>());
   return x;
 }
 
