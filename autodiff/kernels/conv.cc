@@ -1,6 +1,8 @@
 #include "autodiff/kernels/conv.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <tuple>
 #include <type_traits>
 
 #include "autodiff/parallel.h"
@@ -213,8 +215,12 @@ void ForwardPiece(const ConvShape& s, const T* x, const T* w, T* y, bool accumul
   }
   // A part owns the same outputs for every tap: some columns of the product, or some images.
   const bool by_columns = s.o >= 32 * parts;
-  const auto [n0, n1] = by_columns ? Split(s.o, 16, part, parts) : std::pair<int64_t, int64_t>{0, s.o};
-  const auto [b0, b1] = by_columns ? std::pair<int64_t, int64_t>{0, s.n} : Split(s.n, 1, part, parts);
+  int64_t n0 = 0, n1 = s.o, b0 = 0, b1 = s.n;
+  if (by_columns) {
+    std::tie(n0, n1) = Split(s.o, 16, part, parts);
+  } else {
+    std::tie(b0, b1) = Split(s.n, 1, part, parts);
+  }
   if (n0 >= n1 || b0 >= b1) return;
   if (!accumulate) {
     for (int64_t i = b0 * ho * wo; i < b1 * ho * wo; ++i) std::fill(y + i * s.o + n0, y + i * s.o + n1, T{0});

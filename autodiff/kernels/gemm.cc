@@ -1,6 +1,8 @@
 #include "autodiff/kernels/gemm.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/gemm.cc"

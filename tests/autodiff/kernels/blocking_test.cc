@@ -34,9 +34,7 @@ TEST(Blocking, TwoThreadsShareLargeProductsEvenly) {
   }
 }
 
-TEST(Blocking, SmallProductsAreNotShared) {
-  EXPECT_TRUE(PieceOf(32, 16, 16, 1, 2).empty());
-}
+TEST(Blocking, SmallProductsAreNotShared) { EXPECT_TRUE(PieceOf(32, 16, 16, 1, 2).empty()); }
 
 TEST(Blocking, BlocksOfKAreEvenAndBounded) {
   for (int64_t k = 0; k < 2000; ++k) {
