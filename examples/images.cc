@@ -110,7 +110,7 @@ absl::StatusOr<neb::TrainHeldOut> ReadData() {
 
 absl::Status WriteLossCurve(const std::string& path, const neb::TrainResult& result, const std::string& name,
                             double no_model, double linear) {
-  neb::Series train{.name = "training minibatches"}, held_out{.name = "held out", .markers = true};
+  neb::Series train{.name = "training, far samples included"}, held_out{.name = "held out", .markers = true};
   for (const neb::Progress& p : result.history) {
     train.x.push_back(static_cast<double>(p.step));
     train.y.push_back(p.loss);
