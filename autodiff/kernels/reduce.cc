@@ -155,6 +155,10 @@ void MaxColumns(const T* x, size_t rows, size_t stride, size_t n, T* y) {
 template <typename T>
 void ReduceRange(Reduction reduction, const T* x, size_t reduce, size_t inner, T* y, size_t begin, size_t end) {
   const bool sum = reduction == Reduction::kSum;
+  if (reduce == 0) {  // x may be null
+    std::fill(y + begin, y + end, sum ? T{0} : -std::numeric_limits<T>::infinity());
+    return;
+  }
   if (inner == 1) {
     for (size_t i = begin; i < end; ++i) (sum ? SumRow<T> : MaxRow<T>)(x + i * reduce, reduce, y + i);
     return;

@@ -116,7 +116,7 @@ TEST(ResidualDenoiser, StartsAsTheIsotropicWienerFilter) {
 TEST(ResidualDenoiser, IsTheSquaredDistanceToTheDenoised) {
   const int64_t d = 5;
   const Scales s = SomeScales(d, 0);
-  const auto network = [d](Var z, Params& p) { return Mlp(p, z, {9, d}); };
+  const auto network = [](Var z, Params& p) { return Mlp(p, z, {9, d}); };
   ParamStore store(3);
   Tape tape(DType::kF64);
   Params p(&tape, &store), q(&tape, &store);
@@ -324,7 +324,7 @@ TEST(ResidualDenoiser, AWalkStaysFiniteWithAWildNetwork) {
   const int64_t d = 12;
   const Scales s = SomeScales(d, 2);
   const Energy wild = ResidualDenoiser(
-      [d](Var z, Params& p) {
+      [](Var z, Params& p) {
         return Mlp(p, z, {32, 32, d}, {.weight_init = autodiff::Normal(1), .last_weight_init = autodiff::Normal(1)});
       },
       s);

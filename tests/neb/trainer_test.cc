@@ -130,7 +130,7 @@ TEST(Train, ReachesTheMmseOfACorrelatedGaussian) {
   EXPECT_NEAR(*wiener->Loss(held_out), mmse, 0.03 * mmse);
 
   const Energy energy = ResidualDenoiser(
-      [d](Var z, Params& p) {
+      [](Var z, Params& p) {
         return Mlp(p, z, {32, d}, {.last_weight_init = autodiff::Zeros()});
       },
       MeasureScales(x, sigma));
