@@ -80,7 +80,6 @@ Var Record(Elementwise op, absl::Span<const Arg> args) {
   for (Var v : in.vars) node.inputs.push_back(Broadcasted(v, shape).id());
   if (Commutes(op) && node.inputs[0] > node.inputs[1]) std::swap(node.inputs[0], node.inputs[1]);
   node.shape = shape;
-  node.location = in.location;
   return in.tape->Append(std::move(node));
 }
 
@@ -104,14 +103,21 @@ Var operator-(Arg a, Arg b) { return sub(a, b); }
 Var operator*(Arg a, Arg b) { return mul(a, b); }
 Var operator/(Arg a, Arg b) { return div(a, b); }
 
-Var silu(Arg x) { return x * sigmoid(x); }
+Var silu(Arg x) {
+  CallSite site(x);
+  return x * sigmoid(x);
+}
 
 Var gelu(Arg x) {
+  CallSite site(x);
   const double k = std::sqrt(2 * std::numbers::inv_pi);
   return 0.5 * x * (1.0 + tanh(k * (x + 0.044715 * x * square(x))));
 }
 
-Var leaky_relu(Arg x, double slope) { return where(greater(x, 0.0), x, slope * x); }
+Var leaky_relu(Arg x, double slope) {
+  CallSite site(x);
+  return where(greater(x, 0.0), x, slope * x);
+}
 
 // One row of the table each: `gradient` with g, the inputs and y in scope.
 void ElementwiseRule(Vjp& v) {

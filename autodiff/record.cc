@@ -14,6 +14,7 @@ Operands Resolve(const char* op, absl::Span<const Arg> args) {
     if (arg.tape() != nullptr && out.tape == nullptr) out.tape = arg.tape();
   }
   if (out.tape == nullptr) return out;
+  out.tape->set_location(out.location);
   out.ok = true;
   for (const Arg& arg : args) {
     if (arg.is_number()) {

@@ -32,6 +32,7 @@ Var ReduceRun(OpKind kind, Var x, int begin, int end) {
 }
 
 Var Reduce(const char* op, OpKind kind, Arg x, std::optional<std::vector<int>> axes, bool keepdims) {
+  CallSite site(x);
   Operands in = Resolve(op, {x});
   if (!in.ok) return in.poisoned;
   const auto normal = NormalizeAxes(op, in.vars[0], std::move(axes), in.location);
@@ -79,10 +80,12 @@ Var sum(Arg x, std::vector<int> axes, bool keepdims) {
 void SumRule(Vjp& v) { v.Contribute(0, Repeated(v, v.g)); }
 
 Var mean(Arg x) {
+  CallSite site(x);
   const Var s = sum(x);
   return s.ok() ? s * (1.0 / static_cast<double>(x.var().shape().num_elements())) : s;
 }
 Var mean(Arg x, std::vector<int> axes, bool keepdims) {
+  CallSite site(x);
   const Var s = sum(x, std::move(axes), keepdims);
   if (!s.ok()) return s;
   return s * (static_cast<double>(s.shape().num_elements()) / static_cast<double>(x.var().shape().num_elements()));

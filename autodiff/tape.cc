@@ -105,6 +105,7 @@ Var Tape::Fail(const char* op, const std::string& message, SourceLocation locati
 
 Var Tape::Append(Node node) {
   const int id = size();
+  node.location = call_site_.file != nullptr ? call_site_ : location_;
   nodes_.push_back(std::move(node));
   const auto [it, inserted] = unique_.insert(id);
   if (!inserted) nodes_.pop_back();

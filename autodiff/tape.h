@@ -145,6 +145,9 @@ class Tape {
   const Node& node(int id) const { return nodes_[static_cast<size_t>(id)]; }
   Var var(int id) { return Var(this, id); }
 
+  // For the recording functions: nodes appended from now on come from this place of the user's source.
+  void set_location(SourceLocation location) { location_ = location; }
+
   // For the recording functions: appends the node, or returns the equal one that is there already. The inputs must be
   // on this tape and the shape right.
   Var Append(Node node);
@@ -164,6 +167,7 @@ class Tape {
   std::deque<Node> nodes_;
   absl::flat_hash_set<int, NodeHash, NodeEqual> unique_;
   absl::Status status_;
+  SourceLocation location_;
   SourceLocation call_site_;
   int64_t num_inputs_ = 0;
 };

@@ -193,6 +193,18 @@ TEST(RecordEnergy, WantsOneNumberPerRow) {
   EXPECT_THAT(CreateError([](Var y, Params&) { return sum(y, {0}); }), AllOf(HasSubstr("[2]"), HasSubstr("got [3]")));
 }
 
+// The line is that of the op whose value was returned.
+TEST(RecordEnergy, NamesTheLineOfAWrongResult) {
+  int line = __LINE__ + 1;
+  EXPECT_THAT(CreateError([](Var y, Params&) { return square(y); }), HasSubstr(AtLine(line)));
+  line = __LINE__ + 1;
+  EXPECT_THAT(CreateError([](Var y, Params&) { return sum(y, {1}, true); }), HasSubstr(AtLine(line)));
+  line = __LINE__ + 1;
+  EXPECT_THAT(CreateError([](Var y, Params&) { return mean(silu(y)); }), HasSubstr(AtLine(line)));
+  line = __LINE__ + 1;
+  EXPECT_THAT(CreateError([](Var y, Params& p) { return Dense(p, "out", y, 1); }), HasSubstr(AtLine(line)));
+}
+
 TEST(RecordEnergy, WantsAVarOfThisTape) {
   EXPECT_THAT(CreateError([](Var, Params&) { return Var(); }), HasSubstr("no tape"));
   EXPECT_THAT(CreateError(Scale(2, [](Var, Params&) { return Var(); })), HasSubstr("tape"));
