@@ -105,7 +105,7 @@ absl::StatusOr<neb::TrainHeldOut> ReadData() {
     }
     return neb::TrainHeldOut{*std::move(images), *std::move(held_out)};
   }
-  return neb::Split(*std::move(images), 0.1, absl::GetFlag(FLAGS_seed));
+  return neb::Split(*images, 0.1, absl::GetFlag(FLAGS_seed));
 }
 
 absl::Status WriteLossCurve(const std::string& path, const neb::TrainResult& result, const std::string& name,

@@ -86,7 +86,7 @@ Dataset TwoMoons(int64_t n, float noise, uint64_t seed) {
   return data;
 }
 
-absl::StatusOr<TrainHeldOut> Split(Dataset data, double held_out, uint64_t seed) {
+absl::StatusOr<TrainHeldOut> Split(const Dataset& data, double held_out, uint64_t seed) {
   const int64_t n = data.size();
   const double wanted = held_out < 1 ? std::round(held_out * static_cast<double>(n)) : held_out;
   // Written so that NaN fails too.

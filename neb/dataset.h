@@ -1,7 +1,7 @@
 // Data sets: samples in rows, read from files or drawn, split and cut into batches reproducibly.
 //
 //   absl::StatusOr<Dataset> digits = ReadImages("train-images-idx3-ubyte.gz");       // x: [60000, 784]
-//   absl::StatusOr<TrainHeldOut> parts = Split(*std::move(digits), 0.1, /*seed=*/1);
+//   absl::StatusOr<TrainHeldOut> parts = Split(*digits, 0.1, /*seed=*/1);
 //   Batches batches(parts->train.size(), {.batch_size = 128, .seed = 1});
 //   GatherRows(parts->train.x, batches.At(step), batch);                             // batch: [128, 784]
 #ifndef NEB_NEB_DATASET_H_
@@ -51,7 +51,7 @@ struct TrainHeldOut {
 };
 // Splits at random; the same seed and size give the same split. `held_out` below 1 is a fraction of the data set
 // (rounded to nearest), from 1 on it is a number of items. InvalidArgument when either part would be empty.
-absl::StatusOr<TrainHeldOut> Split(Dataset data, double held_out, uint64_t seed);
+absl::StatusOr<TrainHeldOut> Split(const Dataset& data, double held_out, uint64_t seed);
 
 struct BatchOptions {
   int64_t batch_size = 128;
