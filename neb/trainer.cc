@@ -68,6 +68,10 @@ absl::Status CheckMeasurable(const Model& model, const Tensor& x, int64_t sample
   return CheckSamples(model, x);
 }
 
+Schedule ScheduleOf(const TrainOptions& o) {
+  return {.peak = o.learning_rate, .warmup = std::min(o.warmup, o.steps / 10), .total = o.steps};
+}
+
 constexpr double kMaxRate = 1e30;  // a step is about as long as the rate, and must be a float
 
 absl::Status CheckAdam(const AdamOptions& o) {
@@ -99,8 +103,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
     return absl::InvalidArgumentError(absl::StrCat("far_fraction must be in [0, 0.5], got ", options.far_fraction));
   }
   auto impl = std::make_unique<Impl>(model, x, options);
-  impl->schedule = {
-      .peak = options.learning_rate, .warmup = std::min(options.warmup, options.steps / 10), .total = options.steps};
+  impl->schedule = ScheduleOf(options);
   const int64_t batch = impl->batches.batch_size();
 
   Tape tape;
@@ -216,9 +219,7 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
       if (!measured.ok()) return measured.status();
       progress.held_out_loss = *measured;
     }
-    progress.rate = LearningRate(
-        {.peak = options.learning_rate, .warmup = std::min(options.warmup, options.steps / 10), .total = options.steps},
-        step - 1);
+    progress.rate = LearningRate(ScheduleOf(options), step - 1);
     progress.samples_per_second = static_cast<double>(step * std::min(options.batch, x.shape()[0])) / training_seconds;
     progress.seconds = seconds_since(start);
     result.history.push_back(progress);
