@@ -35,6 +35,10 @@ struct ProgramSpec {
   std::vector<Var> inputs;  // made by Tape::Input; read only
   std::vector<Update> state;
   std::vector<Var> outputs;
+  // The inputs and states (`before`) whose axis 0 counts samples, all with the same extent. Optional: with them,
+  // Compile may run the program shard by shard (passes/shard.h). Nothing is promised by listing them; what mixes
+  // samples is found and computed on the whole batch. Sums over the samples are then added up in another order.
+  std::vector<Var> samples = {};
 };
 
 struct CompileOptions {
@@ -43,6 +47,8 @@ struct CompileOptions {
   // Runs use these threads; results do not depend on their number. Null: the calling thread only. Must outlive the
   // program.
   ThreadPool* pool = nullptr;
+  // Into how many shards the samples are divided; 0: as many as pay, 1: none. For tests.
+  int64_t shards = 0;
 };
 
 // What a program holds and does, for tests and for the curious.
@@ -50,8 +56,10 @@ struct ProgramStats {
   int instructions = 0;
   int fused_nodes = 0;  // elementwise nodes that run inside a chain with others
   int64_t arena_bytes = 0;
-  int64_t unplanned_bytes = 0;  // what the arena would take if no two values shared memory
-  int64_t scratch_bytes = 0;    // per thread
+  int64_t unplanned_bytes = 0;    // what the arena would take if no two values shared memory
+  int64_t scratch_bytes = 0;      // per thread
+  int64_t shards = 0;             // 0: the program is not sharded
+  int64_t shard_arena_bytes = 0;  // per thread
 };
 
 class Program {

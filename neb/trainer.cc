@@ -154,8 +154,11 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
                        {averaged ? &impl->weights[i] : own, &impl->first_moments[i], &impl->second_moments[i]});
     if (averaged) impl->state.push_back(own);
   }
-  absl::StatusOr<Program> program = autodiff::Compile({.inputs = inputs, .state = adam.updates, .outputs = {loss}},
-                                                      {.optimize = true, .pool = options.pool});
+  std::vector<Var> by_sample = {samples, noise};
+  if (far) by_sample.push_back(shift);
+  absl::StatusOr<Program> program =
+      autodiff::Compile({.inputs = inputs, .state = adam.updates, .outputs = {loss}, .samples = std::move(by_sample)},
+                        {.optimize = true, .pool = options.pool});
   if (!program.ok()) return program.status();
   impl->program = std::make_unique<Program>(*std::move(program));
   return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));

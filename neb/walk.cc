@@ -47,8 +47,9 @@ absl::StatusOr<Walk> Walk::Create(Model& model, Tensor start, const WalkOptions&
   const Var next = y - (delta * delta) * autodiff::grad(phi, y) + (std::sqrt(2.0) * delta) * noise;
   std::vector<Var> inputs = BoundVars(p);
   inputs.insert(inputs.begin(), noise);
-  absl::StatusOr<Program> program = autodiff::Compile({.inputs = inputs, .state = {{y, next}}, .outputs = {}},
-                                                      {.optimize = true, .pool = options.pool});
+  absl::StatusOr<Program> program =
+      autodiff::Compile({.inputs = inputs, .state = {{y, next}}, .outputs = {}, .samples = {y, noise}},
+                        {.optimize = true, .pool = options.pool});
   if (!program.ok()) return program.status();
   auto impl = std::make_unique<Impl>(model, std::move(start), options, *std::move(program));
   impl->inputs = BoundTensors(p, model.params());
