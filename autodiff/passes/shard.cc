@@ -11,10 +11,10 @@
 namespace autodiff {
 namespace {
 
-// The values that an instruction touches should stay in half of a second-level cache of 2 MiB, or in one of 1 MiB;
-// about so many of the largest ones are in use at a time.
-constexpr int64_t kCacheBytes = 1 << 20;
-constexpr int64_t kLiveValues = 12;
+// The values of one shard should stay in a second-level cache of 2 MiB; about so many of the largest ones are in use
+// at a time.
+constexpr int64_t kCacheBytes = 2 << 20;
+constexpr int64_t kLiveValues = 24;
 // A graph whose values are smaller than this in all is not worth the trouble.
 constexpr int64_t kSmallGraph = 1 << 20;
 // Of the multiply-adds, this part may be left to the whole batch.
@@ -276,7 +276,7 @@ bool Sharder::ChooseShards() {
   }
   // A number that many numbers of threads divide.
   shards_ = r_.batch / samples;
-  shards_ = shards_ >= 8 ? shards_ / 8 * 8 : shards_ >= 4 ? 4 : shards_ >= 2 ? 2 : 1;
+  if (shards_ > 3) shards_ = shards_ / 4 * 4;
   return shards_ > 1;
 }
 
