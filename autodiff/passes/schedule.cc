@@ -1,6 +1,7 @@
 #include "autodiff/passes/schedule.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <queue>
@@ -12,6 +13,12 @@ namespace {
 
 // More nodes than this in a chain gain nothing, and their values no longer fit in the first-level cache.
 constexpr size_t kMaxChain = 96;
+
+// Who reads a node, and whether without leaving the elementwise world.
+struct Reader {
+  int node;
+  bool direct;
+};
 
 class UnionFind {
  public:
@@ -96,6 +103,7 @@ std::vector<Step> Schedule(const Tape& tape, absl::Span<const int> roots, bool f
 
   std::vector<int> active;
   std::vector<int> depth(size, 0);
+  std::vector<std::vector<Reader>> readers(size);
   for (int id = 0; id < tape.size(); ++id) {
     if (!needed[static_cast<size_t>(id)] || IsPassive(tape, id)) continue;
     active.push_back(id);
@@ -103,7 +111,38 @@ std::vector<Step> Schedule(const Tape& tape, absl::Span<const int> roots, bool f
       const int border = direct || IsPassive(tape, source) ? 0 : 1;
       depth[static_cast<size_t>(id)] =
           std::max(depth[static_cast<size_t>(id)], depth[static_cast<size_t>(source)] + border);
+      readers[static_cast<size_t>(source)].push_back({id, direct});
     }
+  }
+
+  // Sinking. `held` counts the values that must be kept for computing a node at depth d instead of earlier, and that
+  // would otherwise be gone by then; what is read by nobody else comes along.
+  std::vector<bool> is_root(size, false);
+  for (int r : roots) is_root[static_cast<size_t>(StorageOf(tape, r).node)] = true;
+  std::function<int(int, int)> held = [&](int id, int d) {
+    int count = 0;
+    for (const auto& [source, direct] : reads(id)) {
+      const size_t s = static_cast<size_t>(source);
+      if (IsPassive(tape, source) || is_root[s]) continue;
+      bool lives_anyway = false, comes_along = direct;
+      for (const Reader& r : readers[s]) {
+        lives_anyway = lives_anyway || (r.node != id && depth[static_cast<size_t>(r.node)] >= d);
+        comes_along = comes_along && r.node == id;
+      }
+      if (!lives_anyway) count += comes_along ? std::min(1, held(source, d)) : 1;
+      if (count > 1) break;
+    }
+    return count;
+  };
+  for (auto it = active.rbegin(); fuse && it != active.rend(); ++it) {
+    const size_t id = static_cast<size_t>(*it);
+    if (!is_elementwise(*it) || is_root[id] || readers[id].empty()) continue;
+    const int d = depth[static_cast<size_t>(readers[id][0].node)];
+    const bool one_depth = std::all_of(readers[id].begin(), readers[id].end(), [&](const Reader& r) {
+      return r.direct && depth[static_cast<size_t>(r.node)] == d;
+    });
+    // A value that is kept takes the place of this one.
+    if (one_depth && d > depth[id] && held(*it, d) <= 1) depth[id] = d;
   }
 
   // Chains: connected by an edge or by a common operand of full size, at equal depth and size.

@@ -3,6 +3,9 @@
 // Two elementwise nodes may share a chain when they run over the same number of elements and no path between them
 // leaves the elementwise world. The `depth` of a node (how many chain borders lie on the longest path to it) decides
 // that without a search: nodes of equal depth can have no border between them.
+//
+// A node whose readers are all elementwise and of one greater depth sinks into their chain, which saves storing and
+// loading it, unless more than one other value would have to be kept for it until then.
 #ifndef NEB_AUTODIFF_PASSES_SCHEDULE_H_
 #define NEB_AUTODIFF_PASSES_SCHEDULE_H_
 
