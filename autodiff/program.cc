@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/lower.h"
+#include "autodiff/passes/join_products.h"
 #include "autodiff/passes/memory.h"
 #include "autodiff/passes/schedule.h"
 #include "autodiff/passes/simplify.h"
@@ -117,7 +118,12 @@ void Compiler::Schedule(Tape& graph) {
   std::vector<Var> results;
   for (const Update& u : spec_.state) results.push_back(u.after);
   results.insert(results.end(), spec_.outputs.begin(), spec_.outputs.end());
-  for (Var v : Simplify(results, graph, options_.optimize)) roots_.push_back(v.id());
+  if (options_.optimize) {
+    Tape simple(graph.dtype());
+    for (Var v : JoinProducts(Simplify(results, simple, true), graph)) roots_.push_back(v.id());
+  } else {
+    for (Var v : Simplify(results, graph, false)) roots_.push_back(v.id());
+  }
   // A state that takes the old value of another one must get it before that one changes: by a step of its own (a
   // broadcast to the shape that it has already), placed and ordered like any other.
   for (size_t s = 0; s < spec_.state.size(); ++s) {
