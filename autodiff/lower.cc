@@ -1,6 +1,7 @@
 #include "autodiff/lower.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "autodiff/kernels/gemm.h"
 #include "autodiff/kernels/reduce.h"
 #include "autodiff/parallel.h"
+#include "autodiff/passes/join_products.h"
 
 namespace autodiff {
 namespace {
@@ -41,8 +43,16 @@ Shape BroadcastStrides(const Shape& from, const Shape& to) {
 
 std::string Describe(const Tape& tape, int id) {
   const Node& n = tape.node(id);
+  const bool product = n.kind == OpKind::kMatmul || n.kind == OpKind::kConv || n.kind == OpKind::kConvInputAdjoint ||
+                       n.kind == OpKind::kConvWeightAdjoint;
   std::string text = absl::StrCat("%", id, " = ", n.op_name(), "(");
-  for (size_t i = 0; i < n.inputs.size(); ++i) absl::StrAppend(&text, i > 0 ? ", " : "", "%", n.inputs[i]);
+  for (size_t i = 0; i < n.inputs.size(); ++i) {
+    if (product && i > 0 && i % 2 == 0) {
+      absl::StrAppend(&text, ") + ", n.op_name(), "(%", n.inputs[i]);
+    } else {
+      absl::StrAppend(&text, i > 0 ? ", %" : "%", n.inputs[i]);
+    }
+  }
   return absl::StrCat(text, ") ", n.shape.ToString());
 }
 
@@ -99,35 +109,55 @@ Instruction ReduceInstruction(const Node& n, const Shape& from, const Location& 
   return out;
 }
 
+// The factors of one term of a product.
+struct Factors {
+  Location a, b;
+  int64_t k = 0;  // of a matrix product
+};
+
 template <typename T>
-Instruction MatmulInstruction(const Node& n, const Shape& a, const Location& a_at, const Location& b_at,
-                              const Location& c_at) {
+Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where) {
+  const Node& n = tape.node(id);
   const bool ta = n.attributes[0] != 0, tb = n.attributes[1] != 0;
   const int rank = n.shape.rank();
-  GemmArgs<T> args;
-  args.m = n.shape[rank - 2];
-  args.n = n.shape[rank - 1];
-  args.k = a[ta ? rank - 2 : rank - 1];
-  args.transpose_a = ta;
-  args.transpose_b = tb;
-  args.lda = ta ? args.m : args.k;
-  args.ldb = tb ? args.k : args.n;
-  args.ldc = args.n;
+  const int64_t rows = n.shape[rank - 2], columns = n.shape[rank - 1];
   int64_t batch = 1;
   for (int i = 0; i < rank - 2; ++i) batch *= n.shape[i];
 
   Instruction out;
-  out.reads = {a_at, b_at};
-  out.writes = {c_at};
-  out.scratch_bytes = GemmScratchBytes(args.m, args.n, args.k, DTypeOf<T>());
-  out.parallel = batch * args.m * args.n * args.k / 16 >= kParallelWork;
+  std::vector<Factors> terms;
+  int64_t total = 0;
+  for (size_t i = 0; i < n.inputs.size(); i += 2) {
+    const int64_t k = tape.node(n.inputs[i]).shape[ta ? rank - 2 : rank - 1];
+    terms.push_back({where(n.inputs[i]), where(n.inputs[i + 1]), k});
+    out.reads.insert(out.reads.end(), {terms.back().a, terms.back().b});
+    total += k;
+  }
+  const Location to = where(id);
+  out.writes = {to};
+  out.scratch_bytes = GemmScratchBytes(rows, columns, total, DTypeOf<T>());
+  out.parallel = batch * rows * columns * total / 16 >= kParallelWork;
   out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
     auto product = [&](int64_t i, int p, int ps) {
-      GemmArgs<T> here = args;
-      here.a = Read<T>(bases, a_at) + i * args.m * args.k;
-      here.b = Read<T>(bases, b_at) + i * args.k * args.n;
-      here.c = Write<T>(bases, c_at) + i * args.m * args.n;
-      Gemm<T>(here, p, ps, scratch);
+      std::array<GemmTerm<T>, kMaxTerms> here;
+      for (size_t t = 0; t < terms.size(); ++t) {
+        const Factors& f = terms[t];
+        here[t] = {f.k, Read<T>(bases, f.a) + i * rows * f.k, ta ? rows : f.k, Read<T>(bases, f.b) + i * f.k * columns,
+                   tb ? f.k : columns};
+      }
+      const GemmArgs<T> args = {.m = rows,
+                                .n = columns,
+                                .k = here[0].k,
+                                .a = here[0].a,
+                                .lda = here[0].lda,
+                                .transpose_a = ta,
+                                .b = here[0].b,
+                                .ldb = here[0].ldb,
+                                .transpose_b = tb,
+                                .c = Write<T>(bases, to) + i * rows * columns,
+                                .ldc = columns,
+                                .also = absl::MakeConstSpan(here).subspan(1, terms.size() - 1)};
+      Gemm<T>(args, p, ps, scratch);
     };
     if (batch >= parts) {
       const auto [begin, end] = Split(batch, 1, part, parts);
@@ -140,11 +170,11 @@ Instruction MatmulInstruction(const Node& n, const Shape& a, const Location& a_a
 }
 
 template <typename T>
-Instruction ConvInstruction(const Node& n, const Shape& in0, const Shape& in1, const Location& a, const Location& b,
-                            const Location& c) {
+Instruction ConvInstruction(const Tape& tape, int id, const LocationOf& where) {
+  const Node& n = tape.node(id);
   // x [N, H, W, C] and w [KH, KW, C, O], whichever of the three the node computes.
-  const Shape& x = n.kind == OpKind::kConvInputAdjoint ? n.shape : in0;
-  const Shape& w = n.kind == OpKind::kConvWeightAdjoint ? n.shape : in1;
+  const Shape& x = n.kind == OpKind::kConvInputAdjoint ? n.shape : tape.node(n.inputs[0]).shape;
+  const Shape& w = n.kind == OpKind::kConvWeightAdjoint ? n.shape : tape.node(n.inputs[1]).shape;
   ConvShape shape;
   shape.n = x[0], shape.h = x[1], shape.w = x[2], shape.c = x[3];
   shape.kh = w[0], shape.kw = w[1], shape.o = w[3];
@@ -152,21 +182,30 @@ Instruction ConvInstruction(const Node& n, const Shape& in0, const Shape& in1, c
   shape.pad_top = n.attributes[2], shape.pad_bottom = n.attributes[3];
   shape.pad_left = n.attributes[4], shape.pad_right = n.attributes[5];
   Instruction out;
-  out.reads = {a, b};
-  out.writes = {c};
+  std::vector<Factors> terms;
+  for (size_t i = 0; i < n.inputs.size(); i += 2) {
+    terms.push_back({where(n.inputs[i]), where(n.inputs[i + 1])});
+    out.reads.insert(out.reads.end(), {terms.back().a, terms.back().b});
+  }
+  const Location to = where(id);
+  out.writes = {to};
   out.parallel = true;
   const OpKind kind = n.kind;
   out.scratch_bytes = ConvScratchBytes(shape, DTypeOf<T>());
   out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
-    const T* p = Read<T>(bases, a);
-    const T* q = Read<T>(bases, b);
-    T* r = Write<T>(bases, c);
-    if (kind == OpKind::kConv) {
-      ConvForward<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
-    } else if (kind == OpKind::kConvInputAdjoint) {
-      ConvInputAdjoint<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
-    } else {
-      ConvWeightAdjoint<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
+    T* r = Write<T>(bases, to);
+    // Terms have equal shapes, so a part is the same piece of the result in each.
+    for (size_t t = 0; t < terms.size(); ++t) {
+      const T* p = Read<T>(bases, terms[t].a);
+      const T* q = Read<T>(bases, terms[t].b);
+      const bool accumulate = t > 0;
+      if (kind == OpKind::kConv) {
+        ConvForward<T>(shape, p, q, r, accumulate, part, parts, scratch);
+      } else if (kind == OpKind::kConvInputAdjoint) {
+        ConvInputAdjoint<T>(shape, p, q, r, accumulate, part, parts, scratch);
+      } else {
+        ConvWeightAdjoint<T>(shape, p, q, r, accumulate, part, parts, scratch);
+      }
     }
   };
   return out;
@@ -220,12 +259,12 @@ std::vector<Instruction> LowerNodeT(const Tape& tape, int id, const LocationOf& 
       out.push_back(ReduceInstruction<T>(n, from, in0, to));
       break;
     case OpKind::kMatmul:
-      out.push_back(MatmulInstruction<T>(n, from, in0, where(n.inputs[1]), to));
+      out.push_back(MatmulInstruction<T>(tape, id, where));
       break;
     case OpKind::kConv:
     case OpKind::kConvInputAdjoint:
     case OpKind::kConvWeightAdjoint:
-      out.push_back(ConvInstruction<T>(n, from, tape.node(n.inputs[1]).shape, in0, where(n.inputs[1]), to));
+      out.push_back(ConvInstruction<T>(tape, id, where));
       break;
     case OpKind::kInput:
     case OpKind::kConstant:

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/compiler.h"
+#include "autodiff/passes/join_products.h"
 #include "autodiff/passes/shard.h"
 #include "autodiff/passes/simplify.h"
 
@@ -193,7 +194,12 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
 
   Tape graph(impl->dtype);
   std::vector<int> roots;
-  for (Var v : Simplify(results, graph, options.optimize)) roots.push_back(v.id());
+  if (options.optimize) {
+    Tape simple(impl->dtype);
+    for (Var v : JoinProducts(Simplify(results, simple, true), graph)) roots.push_back(v.id());
+  } else {
+    for (Var v : Simplify(results, graph, false)) roots.push_back(v.id());
+  }
   std::map<int64_t, int> binding_of;  // input of the tape -> binding
   for (size_t i = 0; i < inputs.size(); ++i) binding_of[inputs[i].node().attributes[0]] = static_cast<int>(i);
   for (int id = 0; id < graph.size(); ++id) {

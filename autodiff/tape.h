@@ -82,6 +82,7 @@ class Arg {
   SourceLocation location_;
 };
 
+// A compiled program's matmul and convolutions may be sums of several products: pairs of inputs (join_products.h).
 enum class OpKind : uint8_t {
   kInput,        // attributes: index among the tape's inputs
   kConstant,     // one number in every element; attributes: bits of the double

@@ -72,10 +72,26 @@ struct Destination {
 // A tile of fewer steps is over before what it fetches arrives.
 inline constexpr int64_t kMinFetch = 32;
 
-// Memory that will be read: `rows` rows of `bytes` bytes, `stride` bytes apart.
+// Memory that will be read: `rows` rows of `bytes` bytes, `stride` bytes apart, the first `split` of them from p on and
+// the others from `rest` on.
 struct Region {
   const void* p = nullptr;
   int64_t rows = 0, bytes = 0, stride = 0;
+  const void* rest = nullptr;
+  int64_t split = kNever;
+
+  static constexpr int64_t kNever = int64_t{1} << 62;
+
+  // Adds the rows of another region; those of a third one, or of another stride, are forgotten.
+  void Append(const Region& more) {
+    if (rows == 0) {
+      *this = more;
+    } else if (rest == nullptr && stride == more.stride) {
+      rest = more.p;
+      split = rows;
+      rows += more.rows;
+    }
+  }
 };
 
 // What the tiles of one block ask for on behalf of the next one: tile t wants rows t * slice .. of each region. A tile
@@ -86,7 +102,10 @@ struct Fetch {
 
   const char* base[2] = {};
   int64_t offsets[2][kMaxLines];
-  int64_t per_tile[2] = {};  // bytes between the slices of two tiles
+  int64_t per_tile[2] = {};                             // bytes between the slices of two tiles
+  int64_t rows[2] = {}, stride[2] = {};                 // of a slice
+  int64_t split[2] = {Region::kNever, Region::kNever};  // rows left before base goes on at `rest`
+  const char* rest[2] = {};
   int64_t interval = kMaxLines;
 
   Fetch() { offsets[0][0] = offsets[1][0] = 0; }
@@ -96,11 +115,14 @@ struct Fetch {
     int64_t most = 1;
     for (int r = 0; r < 2; ++r) {
       const Region& region = regions[r];
-      const int64_t rows = RoundUp(DivideUp(region.rows, tiles), r == 1 ? grain : 1);
+      rows[r] = RoundUp(DivideUp(region.rows, tiles), r == 1 ? grain : 1);
       base[r] = static_cast<const char*>(region.p);
-      per_tile[r] = rows * region.stride;
+      rest[r] = static_cast<const char*>(region.rest);
+      split[r] = region.split;
+      stride[r] = region.stride;
+      per_tile[r] = rows[r] * region.stride;
       int64_t count = 0;
-      for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t row = 0; row < rows[r]; ++row) {
         for (int64_t i = 0; i < region.bytes && count < kMaxLines; i += 64)
           offsets[r][count++] = row * region.stride + i;
       }
@@ -110,8 +132,14 @@ struct Fetch {
     interval = std::max<int64_t>(1, steps / most);
   }
   void NextTile() {
-    base[0] += per_tile[0];
-    base[1] += per_tile[1];
+    for (int r = 0; r < 2; ++r) {
+      base[r] += per_tile[r];
+      split[r] -= rows[r];
+      if (split[r] <= 0) {
+        base[r] = rest[r] - split[r] * stride[r];
+        split[r] = Region::kNever;
+      }
+    }
   }
 };
 
@@ -290,18 +318,20 @@ HWY_INLINE void PackRightRows(D d, const T* source, int64_t stride, const RightB
   }
 }
 
-// Columns [begin, end) of the same panels, when it is the columns that lie `stride` apart: both bounds are multiples of
-// the number of columns PackTransposed takes at once.
+// Steps [at, at + length) of k of columns [begin, end) of the same panels, when it is the columns that lie `stride`
+// apart, the first with step `at` at `source`: both bounds are multiples of the number of columns PackTransposed takes
+// at once.
 template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE void PackRightColumns(D d, const T* source, int64_t stride, const RightBlock& block, int64_t begin,
-                                 int64_t end, T* HWY_RESTRICT panels) {
+HWY_INLINE void PackRightColumns(D d, const T* source, int64_t stride, const RightBlock& block, int64_t at,
+                                 int64_t length, int64_t begin, int64_t end, T* HWY_RESTRICT panels) {
   const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
   for (int64_t j = begin; j < end; j += kTransposed<T>) {
     const T* columns[kTransposed<T>];
     for (int64_t i = 0; i < kTransposed<T>; ++i) {
       columns[i] = j + i < block.columns ? source + (j + i) * stride : kZeroRow<T>;
     }
-    PackTransposed(columns, kTransposed<T>, block.kc, panels + j / width * width * block.kc + j % width, width);
+    T* to = panels + j / width * width * block.kc + at * width + j % width;
+    PackTransposed(columns, kTransposed<T>, length, to, width);
   }
 }
 

@@ -17,37 +17,84 @@ namespace HWY_NAMESPACE {
 template <typename T>
 struct MatrixProduct {
   GemmArgs<T> args;
-  bool packs_left, packs_right, right_transposed;
+  bool packs_left, packs_right, right_transposed;  // more than one term: both are packed
   static constexpr int64_t kSize = sizeof(T);
 
-  void PackLeft(int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) const {
-    for (int64_t i = first; i < first + count; i += kTileRows, panels += kTileRows * kc) {
-      const int64_t height = std::min<int64_t>(kTileRows, first + count - i);
-      if (args.transpose_a) {
-        PackRows(args.a + k0 * args.lda + i, args.lda, height, kc, panels, kTileRows);
-      } else {
-        const T* rows[kTileRows];
-        for (int64_t r = 0; r < kTileRows; ++r) rows[r] = r < height ? args.a + (i + r) * args.lda + k0 : kZeroRow<T>;
-        PackTransposed(rows, kTileRows, kc, panels, kTileRows);
-      }
+  // Calls fn(term, k, at, length) for each stretch of steps [k0, k0 + kc) of the terms in a row that lies within one
+  // term: `length` steps from its own step k on, `at` steps into the block.
+  template <class Fn>
+  void ForEachStretch(int64_t k0, int64_t kc, const Fn& fn) const {
+    const int64_t end = k0 + kc;
+    GemmTerm<T> term{args.k, args.a, args.lda, args.b, args.ldb};
+    int64_t first = 0;
+    for (size_t t = 0;; term = args.also[t++]) {
+      const int64_t from = std::max(k0, first), to = std::min(end, first + term.k);
+      if (from < to) fn(term, from - first, from - k0, to - from);
+      first += term.k;
+      if (first >= end || t == args.also.size()) return;
     }
   }
-  const T* RightSource(const RightBlock& block) const {
-    return args.transpose_b ? args.b + block.n * args.ldb + block.k0 : args.b + block.k0 * args.ldb + block.n;
+  const T* LeftSource(const GemmTerm<T>& term, int64_t i, int64_t k) const {
+    return args.transpose_a ? term.a + k * term.lda + i : term.a + i * term.lda + k;
+  }
+  const T* RightSource(const GemmTerm<T>& term, int64_t j, int64_t k) const {
+    return args.transpose_b ? term.b + j * term.ldb + k : term.b + k * term.ldb + j;
+  }
+  void PackLeft(int64_t first, int64_t count, int64_t k0, int64_t kc, T* panels) const {
+    ForEachStretch(k0, kc, [&](const GemmTerm<T>& term, int64_t k, int64_t at, int64_t length) HWY_ATTR {
+      T* to = panels + at * kTileRows;
+      for (int64_t i = first; i < first + count; i += kTileRows, to += kTileRows * kc) {
+        const int64_t height = std::min<int64_t>(kTileRows, first + count - i);
+        const T* source = LeftSource(term, i, k);
+        if (args.transpose_a) {
+          PackRows(source, term.lda, height, length, to, kTileRows);
+        } else {
+          const T* rows[kTileRows];
+          for (int64_t r = 0; r < kTileRows; ++r) rows[r] = r < height ? source + r * term.lda : kZeroRow<T>;
+          PackTransposed(rows, kTileRows, length, to, kTileRows);
+        }
+      }
+    });
   }
   template <class D>
   void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const {
-    if (args.transpose_b) return PackRightColumns(d, RightSource(block), args.ldb, block, begin, end, panels);
-    PackRightRows(d, RightSource(block), args.ldb, block, begin, end, panels);
+    if (args.transpose_b) {
+      ForEachStretch(block.k0, block.kc, [&](const GemmTerm<T>& term, int64_t k, int64_t at, int64_t length) HWY_ATTR {
+        PackRightColumns(d, RightSource(term, block.n, k), term.ldb, block, at, length, begin, end, panels);
+      });
+    } else {
+      ForEachStretch(block.k0 + begin, end - begin,
+                     [&](const GemmTerm<T>& term, int64_t k, int64_t at, int64_t n) HWY_ATTR {
+                       const int64_t first = begin + at;
+                       PackRightRows(d, RightSource(term, block.n, k) - first * term.ldb, term.ldb, block, first,
+                                     first + n, panels);
+                     });
+    }
   }
+  // Of a block that spans terms, two are fetched, or one when their rows are not read one after another.
   Region LeftRegion(int64_t i, int64_t rows, int64_t k0, int64_t kc) const {
-    if (args.transpose_a) return {args.a + k0 * args.lda + i, kc, rows * kSize, args.lda * kSize};
-    return {args.a + i * args.lda + k0, rows, kc * kSize, args.lda * kSize};
+    Region region;
+    ForEachStretch(k0, kc, [&](const GemmTerm<T>& term, int64_t k, int64_t, int64_t length) {
+      const T* from = LeftSource(term, i, k);
+      if (args.transpose_a) {
+        region.Append({from, length, rows * kSize, term.lda * kSize});
+      } else {
+        if (region.rows == 0) region = {from, rows, length * kSize, term.lda * kSize};
+      }
+    });
+    return region;
   }
   Region RightRegion(const RightBlock& block) const {
-    const int64_t rows = args.transpose_b ? block.columns : block.kc,
-                  length = args.transpose_b ? block.kc : block.columns;
-    return {RightSource(block), rows, length * kSize, args.ldb * kSize};
+    Region region;
+    ForEachStretch(block.k0, block.kc, [&](const GemmTerm<T>& term, int64_t k, int64_t, int64_t length) {
+      const T* from = RightSource(term, block.n, k);
+      if (args.transpose_b) {
+        if (region.rows == 0) region = {from, block.columns, length * kSize, term.ldb * kSize};
+      } else {
+        region.Append({from, length, block.columns * kSize, term.ldb * kSize});
+      }
+    });
+    return region;
   }
   LeftPanel<T> Left(int64_t i, int64_t k0) const {
     if (args.transpose_a) return {args.a + k0 * args.lda + i, 1, args.lda};
@@ -200,19 +247,10 @@ void FewRowsOf(int64_t rows, int64_t n0, int64_t n1, int64_t k, LeftPanel<T> a, 
 
 constexpr int64_t kFew = 4;
 
+// A piece of a product of few rows or columns, whose only term is its first. The shape of the whole product picks the
+// path, never the piece: the order of summation differs between paths.
 template <typename T>
-void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
-  const Piece piece = PieceOf(g.m, g.n, g.k, part, parts);
-  if (piece.empty()) return;
-  if (g.k == 0) {
-    if (!g.accumulate) {
-      for (int64_t i = piece.m0; i < piece.m1; ++i) {
-        std::fill(g.c + i * g.ldc + piece.n0, g.c + i * g.ldc + piece.n1, T{0});
-      }
-    }
-    return;
-  }
-  // The shape of the whole product picks the path, never the piece: the order of summation differs between paths.
+void FewPiece(const GemmArgs<T>& g, const Piece& piece, std::byte* scratch) {
   const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
   T* const c = g.c + piece.m0 * g.ldc + piece.n0;
   const LeftPanel<T> a =
@@ -229,24 +267,53 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
     return FewRowsOf(rows, int64_t{0}, columns, g.k, a, {g.b + piece.n0, g.ldb}, g.accumulate, c, g.ldc, int64_t{1},
                      scratch);
   }
-  if (g.n <= kFew) {  // C' = B' A', and A' is row-major
-    const LeftPanel<T> b =
-        g.transpose_b ? LeftPanel<T>{g.b + piece.n0 * g.ldb, g.ldb, 1} : LeftPanel<T>{g.b + piece.n0, 1, g.ldb};
-    return FewRowsOf(columns, int64_t{0}, rows, g.k, b, {g.a + piece.m0, g.lda}, g.accumulate, c, int64_t{1}, g.ldc,
-                     scratch);
+  // C' = B' A', and A' is row-major.
+  const LeftPanel<T> b =
+      g.transpose_b ? LeftPanel<T>{g.b + piece.n0 * g.ldb, g.ldb, 1} : LeftPanel<T>{g.b + piece.n0, 1, g.ldb};
+  FewRowsOf(columns, int64_t{0}, rows, g.k, b, {g.a + piece.m0, g.lda}, g.accumulate, c, int64_t{1}, g.ldc, scratch);
+}
+
+template <typename T>
+void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
+  int64_t k = g.k;
+  for (const GemmTerm<T>& term : g.also) k += term.k;
+  const Piece piece = PieceOf(g.m, g.n, k, part, parts);
+  if (piece.empty()) return;
+  if (k == 0) {
+    if (!g.accumulate) {
+      for (int64_t i = piece.m0; i < piece.m1; ++i) {
+        std::fill(g.c + i * g.ldc + piece.n0, g.c + i * g.ldc + piece.n1, T{0});
+      }
+    }
+    return;
   }
-  // An operand that stays in L1, or that is used only once or twice, is not worth packing.
+  if (std::min(g.m, g.n) <= kFew) {
+    GemmArgs<T> one = g;
+    for (size_t t = 0;; ++t) {
+      if (one.k > 0) {
+        FewPiece(one, piece, scratch);
+        one.accumulate = true;
+      }
+      if (t == g.also.size()) return;
+      const GemmTerm<T>& term = g.also[t];
+      one.k = term.k, one.a = term.a, one.lda = term.lda, one.b = term.b, one.ldb = term.ldb;
+    }
+  }
+  // An operand that stays in L1, or that is used only once or twice, is not worth packing; terms in a row are not one
+  // operand before they are packed.
+  const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
   const int64_t size = static_cast<int64_t>(sizeof(T));
   const int64_t left_bytes = (g.transpose_a ? g.k : rows) * g.lda * size;
   const int64_t right_bytes = g.k * g.ldb * size;
   constexpr int64_t kSmall = 16384;
+  const bool joined = !g.also.empty();
   const MatrixProduct<T> product{
       .args = g,
-      .packs_left = left_bytes > kSmall && columns > 32,
-      .packs_right = g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
+      .packs_left = joined || (left_bytes > kSmall && columns > 32),
+      .packs_right = joined || g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
       .right_transposed = g.transpose_b,
   };
-  MultiplyPiece(hn::ScalableTag<T>(), product, piece, g.k, g.accumulate, scratch);
+  MultiplyPiece(hn::ScalableTag<T>(), product, piece, k, g.accumulate, scratch);
 }
 
 void GemmF32(const GemmArgs<float>& args, int part, int parts, std::byte* scratch) {

@@ -1,5 +1,5 @@
-// Matrix products on plain memory: C = op(A) op(B) or C += op(A) op(B), row-major, float or double. Nothing is
-// allocated; threads share a product by each computing its own piece of C, without synchronisation.
+// Matrix products on plain memory: C = op(A) op(B), or a sum of such products, or C += the same; row-major, float or
+// double. Nothing is allocated; threads share a product by each computing its own piece of C, without synchronisation.
 //
 //   std::byte* scratch = ...;  // GemmScratchBytes(128, 1024, 784, DType::kF32) bytes per thread, aligned to kAlignment
 //   Gemm<float>({.m = 128, .n = 1024, .k = 784, .a = x, .lda = 784, .b = w, .ldb = 1024, .c = y, .ldc = 1024},
@@ -10,12 +10,24 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "autodiff/tensor.h"
 
 namespace autodiff {
 
-// C[m, n] = op(A)[m, k] op(B)[k, n]. A leading dimension is the distance between stored rows in elements, and at least
-// a stored row's length. C must not overlap A or B. No alignment is required.
+// One more product to be added: its own factors and summed axis.
+template <typename T>
+struct GemmTerm {
+  int64_t k = 0;
+  const T* a = nullptr;
+  int64_t lda = 0;
+  const T* b = nullptr;
+  int64_t ldb = 0;
+};
+
+// C[m, n] = op(A)[m, k] op(B)[k, n] + the products of `also`, all transposed alike: one product whose summed axis is
+// all of theirs in a row, so that C is written once. A leading dimension is the distance between stored rows in
+// elements, and at least a stored row's length. C must not overlap A or B. No alignment is required.
 template <typename T>
 struct GemmArgs {
   int64_t m = 0, n = 0, k = 0;  // >= 0; k = 0 gives zeros
@@ -28,14 +40,16 @@ struct GemmArgs {
   T* c = nullptr;
   int64_t ldc = 0;
   bool accumulate = false;  // C += instead of C =
+  absl::Span<const GemmTerm<T>> also = {};
 };
 
-// What Gemm needs at `scratch` for any part of this product, for either value of the flags.
+// What Gemm needs at `scratch` for any part of this product, for either value of the flags; k counts all terms.
 int64_t GemmScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype);
 
 // Computes part `part` of `parts` of C. The pieces are disjoint and cover C (some may be empty). On a given SIMD target
 // an element has the same bits whatever `parts` is and wherever it lies in C: it is the sum over blocks of k, in order,
-// of sums of fused multiply-adds in the order of k; with at most four columns or rows, of dot products along k.
+// of sums of fused multiply-adds in the order of k; with at most four columns or rows, of dot products along k, one per
+// term.
 // Neither A, B nor C is touched outside the matrices as given.
 template <typename T>
 void Gemm(const GemmArgs<T>& args, int part, int parts, std::byte* scratch);

@@ -59,7 +59,9 @@ struct Matrix {
 template <typename T>
 void Multiply(const GemmArgs<T>& args, int parts) {
   // The caller's promise is this many bytes and no more: a sanitizer sees one too many.
-  const AlignedBytes scratch = AllocateAligned(GemmScratchBytes(args.m, args.n, args.k, DTypeOf<T>()));
+  int64_t k = args.k;
+  for (const GemmTerm<T>& term : args.also) k += term.k;
+  const AlignedBytes scratch = AllocateAligned(GemmScratchBytes(args.m, args.n, k, DTypeOf<T>()));
   for (int part = parts - 1; part >= 0; --part) Gemm(args, part, parts, scratch.get());
 }
 
@@ -135,6 +137,97 @@ TEST(Gemm, AgreesWithSumsInDouble) {
         ExpectProduct<double>(s.m, s.n, s.k, flags & 1, flags & 2, flags & 4, flags % 3 == 0 ? 0 : 5);
       }
     }
+  });
+}
+
+// A sum of products of one shape is the product of their factors side by side: [A1 A2 A3] [B1; B2; B3]. To the bit
+// where sums run over one axis, which products of few rows or columns do term by term.
+template <typename T>
+void ExpectTermsInARow(int64_t m, int64_t n, const std::vector<int64_t>& ks, bool transpose_a, bool transpose_b,
+                       bool accumulate) {
+  int64_t k = 0;
+  for (const int64_t length : ks) k += length;
+  SCOPED_TRACE(absl::StrCat(Name(DTypeOf<T>()), " m=", m, " n=", n, " k=", k, " ta=", transpose_a, " tb=", transpose_b,
+                            " accumulate=", accumulate));
+  std::mt19937 random(static_cast<uint32_t>(m * 10007 + n * 101 + k));
+  Matrix<T> a(transpose_a ? k : m, transpose_a ? m : k, 0, 1), b(transpose_b ? n : k, transpose_b ? k : n, 0, 3);
+  Matrix<T> whole(m, n, 2, 1);
+  a.Fill(random);
+  b.Fill(random);
+  whole.Fill(random);
+  const Matrix<T> before = whole;
+  Multiply<T>({.m = m,
+               .n = n,
+               .k = k,
+               .a = a.data(),
+               .lda = a.ld,
+               .transpose_a = transpose_a,
+               .b = b.data(),
+               .ldb = b.ld,
+               .transpose_b = transpose_b,
+               .c = whole.data(),
+               .ldc = whole.ld,
+               .accumulate = accumulate},
+              1);
+  // Each term is a matrix of its own, apart from the others and of another row length.
+  std::vector<Matrix<T>> as, bs;
+  int64_t first = 0;
+  for (const int64_t length : ks) {
+    const int64_t slack = static_cast<int64_t>(as.size()) % 2 * 3;
+    as.emplace_back(transpose_a ? length : m, transpose_a ? m : length, slack, 2);
+    bs.emplace_back(transpose_b ? n : length, transpose_b ? length : n, slack, 1);
+    for (int64_t p = 0; p < length; ++p) {
+      for (int64_t i = 0; i < m; ++i) {
+        (transpose_a ? as.back().at(p, i) : as.back().at(i, p)) = transpose_a ? a.at(first + p, i) : a.at(i, first + p);
+      }
+      for (int64_t j = 0; j < n; ++j) {
+        (transpose_b ? bs.back().at(j, p) : bs.back().at(p, j)) = transpose_b ? b.at(j, first + p) : b.at(first + p, j);
+      }
+    }
+    first += length;
+  }
+  std::vector<GemmTerm<T>> also;
+  for (size_t t = 1; t < ks.size(); ++t) {
+    also.push_back({.k = ks[t], .a = as[t].data(), .lda = as[t].ld, .b = bs[t].data(), .ldb = bs[t].ld});
+  }
+  for (int parts = 1; parts <= 3; ++parts) {
+    Matrix<T> c = before;
+    Multiply<T>({.m = m,
+                 .n = n,
+                 .k = ks[0],
+                 .a = as[0].data(),
+                 .lda = as[0].ld,
+                 .transpose_a = transpose_a,
+                 .b = bs[0].data(),
+                 .ldb = bs[0].ld,
+                 .transpose_b = transpose_b,
+                 .c = c.data(),
+                 .ldc = c.ld,
+                 .accumulate = accumulate,
+                 .also = also},
+                parts);
+    const double tolerance = std::min(m, n) > 4 ? 0
+                                                : static_cast<double>(k + 2) * static_cast<double>(k + 2) *
+                                                      static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) ASSERT_NEAR(c.at(i, j), whole.at(i, j), tolerance) << "at " << i << ", " << j;
+    }
+  }
+}
+
+TEST(Gemm, TermsAreSummedAsOneAxis) {
+  ForEachTarget([] {
+    for (int flags = 0; flags < 8; ++flags) {
+      const bool ta = (flags & 1) != 0, tb = (flags & 2) != 0, accumulate = (flags & 4) != 0;
+      for (const std::vector<int64_t>& ks : {std::vector<int64_t>{13, 7}, {128, 128}, {5, 0, 300, 33}, {0, 9}}) {
+        ExpectTermsInARow<float>(50, 129, ks, ta, tb, accumulate);
+        ExpectTermsInARow<double>(37, 65, ks, ta, tb, accumulate);
+        ExpectTermsInARow<float>(5, 16, ks, ta, tb, accumulate);
+        ExpectTermsInARow<float>(3, 70, ks, ta, tb, accumulate);
+        ExpectTermsInARow<double>(45, 1, ks, ta, tb, accumulate);
+      }
+    }
+    ExpectTermsInARow<float>(397, 150, {100, 100}, true, false, false);
   });
 }
 
