@@ -162,6 +162,7 @@ Chain<T>::Chain(const ChainSpec& spec) : spec_(spec) {
     operands_[num_constants + i].prefilled = period > 0 && (tile_ % period == 0 || tile_ >= spec_.num_elements);
   }
   scratch_bytes_ = PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*))) + num_uniform_ * kLine +
+                   static_cast<int64_t>(operands_.size()) * kLine +
                    slots * PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
 }
 
@@ -201,7 +202,8 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
   if (first >= last) return;
   T** const at = reinterpret_cast<T**>(scratch);
   std::byte* const uniform = scratch + PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*)));
-  std::byte* const slots = uniform + num_uniform_ * kLine;
+  std::byte* const edges = uniform + num_uniform_ * kLine;
+  std::byte* const slots = edges + static_cast<int64_t>(operands_.size()) * kLine;
   const int64_t slot_bytes = PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
   for (size_t i = 0; i < operands_.size(); ++i) {
     const Operand& operand = operands_[i];
@@ -224,6 +226,7 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
   }
   for (int64_t begin = first; begin < last; begin += tile_) {
     const int64_t n = std::min(tile_, last - begin);
+    const int64_t whole = n - n % (kLine / static_cast<int64_t>(sizeof(T)));
     for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
       const Operand& operand = operands_[i];
       if (operand.source != Source::kRefilledSlot || operand.prefilled) continue;
@@ -238,11 +241,35 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
            ++s) {
         Prefetch(at[streams_[s]] + tile_, std::min(tile_, last - begin - tile_));
       }
-      call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(n));
+      if (whole > 0) call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(whole));
     }
+    if (whole < n) RunEdge(at, edges, whole, n - whole);
     for (size_t i = 0; i < operands_.size(); ++i) {
       if (operands_[i].source == Source::kMemory) at[i] += tile_;
     }
+  }
+}
+
+// The last elements, which do not fill a vector: kernels read and write whole ones, but what follows in memory may be
+// another shard's. So they work on copies.
+template <typename T>
+void Chain<T>::RunEdge(T** at, std::byte* edges, int64_t begin, int64_t n) const {
+  const size_t bytes = static_cast<size_t>(n) * sizeof(T);
+  const size_t results = operands_.size() - spec_.ops.size();
+  const auto own = [&](size_t i) { return reinterpret_cast<T*>(edges + static_cast<int64_t>(i) * kLine); };
+  for (size_t i = 0; i < operands_.size(); ++i) {
+    if (operands_[i].source == Source::kMemory && i < results) std::memcpy(own(i), at[i] + begin, bytes);
+  }
+  const auto edge = [&](int operand) {
+    const size_t i = static_cast<size_t>(operand);
+    if (operands_[i].source == Source::kMemory) return own(i);
+    return operands_[i].source == Source::kUniform ? at[i] : at[i] + begin;
+  };
+  for (const Call& call : calls_) {
+    call.kernel(edge(call.a), edge(call.b), edge(call.c), edge(call.out), static_cast<size_t>(n));
+  }
+  for (size_t i = results; i < operands_.size(); ++i) {
+    if (operands_[i].source == Source::kMemory) std::memcpy(at[i] + begin, own(i), bytes);
   }
 }
 

@@ -74,6 +74,7 @@ class Chain {
   void Fill(const ChainLoad& load, const T* from, int64_t begin, int64_t n, T* to) const;
   bool IsUniform(int operand) const { return operands_[static_cast<size_t>(operand)].source == Source::kUniform; }
   void MarkUniform();
+  void RunEdge(T** at, std::byte* edges, int64_t begin, int64_t n) const;
   void ChooseTile(int slots);
 
   ChainSpec spec_;

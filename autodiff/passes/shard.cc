@@ -123,6 +123,7 @@ bool Sharder::CanCut(int id) const {
     case OpKind::kTensor:
       return false;
     case OpKind::kBroadcast: {
+      if (kind(id) == Kind::kWhole) return false;  // it repeats all samples
       const Shape& from = node(n.inputs[0]).shape;
       return from.rank() < n.shape.rank() || from[0] != n.shape[0] || CanCut(n.inputs[0]);
     }
@@ -294,7 +295,7 @@ void Sharder::NumberStages() {
       const size_t input = static_cast<size_t>(n.inputs[k]);
       const bool partial = kinds_[input] == Kind::kPartial;
       const int had = partial ? totals_[input] : stages_[input];
-      if (IsCloned(id)) {
+      if (IsCloned(id) && (by_sample || kinds_[input] != Kind::kRow)) {
         first = std::max(first, had);
       } else if (by_sample) {
         first = std::max(first, had % 2 == 1 ? had : had + 1);
@@ -414,6 +415,9 @@ ShardPlan Sharder::Build() {
   // Which stage gives each root its final place. An update must not overtake a later stage that reads the old value.
   std::map<int64_t, int> last_read;         // tape input -> the last stage that reads it
   std::vector<int> reads_until(size_, -1);  // through cloned nodes
+  for (int root : r_.roots) {
+    if (IsCloned(root)) reads_until[static_cast<size_t>(root)] = last_;
+  }
   for (int id = graph_.size() - 1; id >= 0; --id) {
     const size_t i = static_cast<size_t>(id);
     const int stage = kind(id) == Kind::kPartial ? totals_[i] : StageOf(id);
