@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/lower.h"
 #include "autodiff/passes/memory.h"
+#include "autodiff/passes/recompute.h"
 #include "autodiff/passes/schedule.h"
 #include "autodiff/passes/simplify.h"
 
@@ -117,7 +118,10 @@ void Compiler::Schedule(Tape& graph) {
   std::vector<Var> results;
   for (const Update& u : spec_.state) results.push_back(u.after);
   results.insert(results.end(), spec_.outputs.begin(), spec_.outputs.end());
-  for (Var v : Simplify(results, graph, options_.optimize)) roots_.push_back(v.id());
+  Tape simplified(graph.dtype());
+  results = Simplify(results, options_.optimize ? simplified : graph, options_.optimize);
+  if (options_.optimize) results = Recompute(results, graph);
+  for (Var v : results) roots_.push_back(v.id());
   // A state that takes the old value of another one must get it before that one changes: by a step of its own (a
   // broadcast to the shape that it has already), placed and ordered like any other.
   for (size_t s = 0; s < spec_.state.size(); ++s) {
