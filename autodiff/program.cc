@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/compiler.h"
 #include "autodiff/passes/join_products.h"
+#include "autodiff/passes/recompute.h"
 #include "autodiff/passes/shard.h"
 #include "autodiff/passes/simplify.h"
 
@@ -195,8 +196,9 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
   Tape graph(impl->dtype);
   std::vector<int> roots;
   if (options.optimize) {
-    Tape simple(impl->dtype);
-    for (Var v : JoinProducts(Simplify(results, simple, true), graph)) roots.push_back(v.id());
+    Tape simple(impl->dtype), joined(impl->dtype);
+    results = JoinProducts(Simplify(results, simple, true), joined);
+    for (Var v : Recompute(results, graph)) roots.push_back(v.id());
   } else {
     for (Var v : Simplify(results, graph, false)) roots.push_back(v.id());
   }

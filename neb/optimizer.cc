@@ -51,15 +51,17 @@ AdamStep RecordAdam(Var loss, const std::vector<Var>& params, const std::vector<
     Var step = m_new * correction1 / (sqrt(v_new * correction2) + options.epsilon);
     if (options.weight_decay > 0) step = step + options.weight_decay * w;
     const Var w_new = w - rate * step;
-    // Number by number: where one of them is NaN or infinite, all keep their old values.
-    const Var sound = less(abs(loss) + abs(m_new) + v_new + abs(w_new), HUGE_VAL);
-    auto update = [&](Var before, Var after) { result.updates.push_back({before, where(sound, after, before)}); };
+    // Number by number: where one of them is NaN or infinite, all keep their old values. A sum minus itself is 0, or
+    // NaN where a term was not finite. An infinite m_new makes w_new or v_new so.
+    const Var total = loss + v_new + w_new;
+    const Var unsound = total - total;
+    auto update = [&](Var before, Var after) { result.updates.push_back({before, where(unsound, before, after)}); };
     update(w, w_new);
     update(m, m_new);
     update(v, v_new);
     if (options.ema_decay > 0) {
       const Var average = tape.Input(absl::StrCat("ema", i), w.shape());
-      update(average, (1.0 - ema_weight) * average + ema_weight * w_new);
+      update(average, average + ema_weight * (w_new - average));
     }
   }
   return result;

@@ -307,26 +307,31 @@ void Sharder::NumberStages() {
     totals_[i] = first + 1;
     last_ = std::max(last_, first % 2 == 0 ? first : first + 1);
   }
-  // What is whole waits until it is needed: less is handed from stage to stage.
-  std::vector<int> limit(size_, kNever);
-  const auto lower = [&](int id, int stage) {
-    int& l = limit[static_cast<size_t>(id)];
-    l = std::min(l, stage);
+  // What is whole waits until it is needed, and so does what recompute.h wants to be made where it is read: less is
+  // handed from stage to stage.
+  std::vector<int> first_reader(size_, kNever);
+  const auto read_in = [&](int id, int stage) {
+    int& first = first_reader[static_cast<size_t>(id)];
+    first = std::min(first, stage);
   };
-  for (int root : r_.roots) lower(root, last_);
+  for (int root : r_.roots) read_in(root, last_);
   for (int id = graph_.size() - 1; id >= 0; --id) {
     const size_t i = static_cast<size_t>(id);
-    const int latest = std::min(limit[i], last_);
+    const int latest = std::min(first_reader[i], last_);
     if (IsCloned(id)) {
-      for (int input : node(id).inputs) lower(input, latest);
+      for (int input : node(id).inputs) read_in(input, latest);
       continue;
     }
-    if (kind(id) == Kind::kWhole) stages_[i] = std::max(stages_[i], latest);
-    if (kind(id) == Kind::kPartial) totals_[i] = std::max(totals_[i], latest);
-    const int stage = stages_[i];
-    for (int input : node(id).inputs) lower(input, stage % 2 == 0 ? stage : stage - 1);
-    used_.insert(stage);
-    if (kind(id) == Kind::kPartial) used_.insert(totals_[i]);
+    const int latest_whole = latest / 2 * 2, latest_sharded = (latest - 1) / 2 * 2 + 1;
+    const bool copy = node(id).kind == OpKind::kElementwise && !node(id).attributes.empty();
+    if (kind(id) == Kind::kWhole) stages_[i] = std::max(stages_[i], latest_whole);
+    if (kind(id) == Kind::kRow && copy) stages_[i] = std::max(stages_[i], latest_sharded);
+    if (kind(id) == Kind::kPartial) {
+      totals_[i] = std::max(totals_[i], latest_whole);
+      used_.insert(totals_[i]);
+    }
+    used_.insert(stages_[i]);
+    for (int input : node(id).inputs) read_in(input, stages_[i]);
   }
 }
 

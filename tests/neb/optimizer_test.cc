@@ -275,6 +275,44 @@ TEST(Adam, AGradientThatIsNotFiniteLeavesItsNumberAlone) {
   }
 }
 
+// One pass over the memory of a parameter, its moments and its gradient, whatever the loss.
+TEST(Adam, IsOneInstructionPerParameter) {
+  for (const AdamOptions& options : Variants()) {
+    if (options.clip_norm > 0) continue;  // a norm comes first
+    Tape tape;
+    const Var w = tape.Input("w", {7, 3}), g = tape.Input("g", {7, 3}), loss = tape.Input("loss", {});
+    const AdamStep adam = RecordAdam(loss, {w}, {g}, options);
+    std::vector<Var> inputs = {g, loss};
+    inputs.insert(inputs.end(), adam.scalars.begin(), adam.scalars.end());
+    const absl::StatusOr<Program> program = autodiff::Compile({.inputs = inputs, .state = adam.updates, .outputs = {}});
+    ASSERT_TRUE(program.ok()) << program.status();
+    EXPECT_EQ(program->stats().instructions, 1) << program->ToString();
+  }
+}
+
+// Where only the first moment overflows, its number keeps its old values as well.
+TEST(Adam, AnInfiniteFirstMomentIsNoticed) {
+  Tape tape;
+  const Var w = tape.Input("w", {2}), g = tape.Input("g", {2}), loss = tape.Input("loss", {});
+  const AdamStep adam = RecordAdam(loss, {w}, {g}, {.ema_decay = 0});
+  std::vector<Var> inputs = {g, loss};
+  inputs.insert(inputs.end(), adam.scalars.begin(), adam.scalars.end());
+  absl::StatusOr<Program> program = autodiff::Compile({.inputs = inputs, .state = adam.updates, .outputs = {}});
+  ASSERT_TRUE(program.ok()) << program.status();
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const float rate : {0.1f, 0.0f}) {
+    Tensor value = Tensor::From<float>({2}, {1, 1}), m = Tensor::From<float>({2}, {inf, 0}), v({2});
+    const Tensor gradient = Tensor::From<float>({2}, {1, 1}), scalar(autodiff::Shape{}), one = Tensor::Full({}, 1);
+    const Tensor rates = Tensor::Full({}, rate), other = Tensor::Full({}, 1), third = Tensor::Full({}, 0);
+    ASSERT_TRUE(program->Run({&gradient, &scalar, &rates, &one, &other, &third}, {&value, &m, &v}, {}).ok());
+    EXPECT_EQ(value.at(0), 1);
+    EXPECT_EQ(m.at(0), inf);
+    EXPECT_EQ(v.at(0), 0);
+    EXPECT_GT(m.at(1), 0);
+    EXPECT_GT(v.at(1), 0);
+  }
+}
+
 // The weights of the running average add up to one: parameters that stand still are their own average, wherever the
 // average started, after few steps.
 TEST(Adam, TheAverageForgetsItsStart) {
