@@ -1,7 +1,9 @@
 #include "autodiff/tensor.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 namespace autodiff {
 
@@ -12,14 +14,16 @@ void CheckTensorAccess(bool ok, const char* what) {
 }
 
 AlignedBytes AllocateAligned(int64_t bytes) {
-  const int64_t padded = PaddedBytes(bytes) + kAlignment;
-  void* p = std::aligned_alloc(kAlignment, static_cast<size_t>(padded));
-  if (p == nullptr) {
-    std::fprintf(stderr, "autodiff: out of memory (%lld bytes)\n", static_cast<long long>(padded));
+  const size_t padded = static_cast<size_t>(PaddedBytes(bytes) + kAlignment);
+  size_t space = padded + kAlignment;
+  void* const block = std::calloc(space, 1);
+  if (block == nullptr) {
+    std::fprintf(stderr, "autodiff: out of memory (%zu bytes)\n", padded);
     std::abort();
   }
-  std::memset(p, 0, static_cast<size_t>(padded));
-  return AlignedBytes(static_cast<std::byte*>(p));
+  void* aligned = block;
+  std::align(kAlignment, padded, aligned, space);
+  return AlignedBytes(static_cast<std::byte*>(aligned), FreeDeleter{block});
 }
 
 Tensor::Tensor(Shape shape, DType dtype)

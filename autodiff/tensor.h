@@ -37,10 +37,12 @@ inline constexpr int64_t kAlignment = 128;  // bytes
 constexpr int64_t PaddedBytes(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 struct FreeDeleter {
-  void operator()(void* p) const { std::free(p); }
+  void* block = nullptr;  // what was allocated: the buffer starts inside, aligned
+  void operator()(void* /*buffer*/) const { std::free(block); }
 };
 using AlignedBytes = std::unique_ptr<std::byte[], FreeDeleter>;
-// At least `bytes` zeroed bytes, aligned and padded as above. Aborts when memory is exhausted.
+// At least `bytes` zeroed bytes, aligned and padded as above; large buffers take memory only where they are touched.
+// Aborts when memory is exhausted.
 AlignedBytes AllocateAligned(int64_t bytes);
 
 // A value type: copies copy the elements. The default-constructed tensor has shape [0].

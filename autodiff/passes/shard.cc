@@ -191,15 +191,13 @@ Kind Sharder::KindOf(int id) const {
     case OpKind::kElementwise:
       return Divisible(id) ? Kind::kRow : Kind::kWhole;
     case OpKind::kSum:
-      if (n.attributes[0] == 0) return Kind::kPartial;
-      return Kind::kRow;
-    case OpKind::kMax:
-      return n.attributes[0] == 0 ? Kind::kWhole : Kind::kRow;
+      return n.attributes[0] == 0 ? Kind::kPartial : Kind::kRow;
     case OpKind::kPermute:
       return n.attributes[0] == 0 ? Kind::kRow : Kind::kWhole;
     case OpKind::kSlice:
     case OpKind::kPad:
       return n.shape[0] == from[0] ? Kind::kRow : Kind::kWhole;
+    case OpKind::kMax:
     case OpKind::kConcat:
       return n.attributes[0] != 0 ? Kind::kRow : Kind::kWhole;
     case OpKind::kMatmul:
