@@ -26,7 +26,7 @@ struct Source {
 // A part of the program between two meetings of all threads: code that they run together, or one by one on shards.
 struct CompiledStage {
   bool sharded = false;
-  std::vector<Code> codes;      // sharded: for batch / shards samples, and for one more
+  std::vector<Code> codes;      // sharded: for a shard, and for a last one with fewer samples
   std::vector<Source> sources;  // of the spaces after the constants
 };
 
@@ -74,8 +74,8 @@ void Program::Impl::RunStage(const CompiledStage& stage, int thread, int count) 
     const auto [begin, end] = Split(shards.shards, 1, thread, count);
     for (int64_t s = begin; s < end; ++s) {
       const int64_t sample = shards.FirstSample(s);
-      const bool longer = shards.FirstSample(s + 1) - sample > shards.batch / shards.shards;
-      const Code& code = stage.codes[longer ? 1 : 0];
+      const bool shorter = sample + shards.samples > shards.batch;
+      const Code& code = stage.codes[shorter ? 1 : 0];
       Locate(stage, code, own.arena.get(), sample, s, own.bases);
       for (const Instruction& i : code.instructions) i.run(own.bases.data(), own.scratch.get(), 0, 1);
     }

@@ -14,11 +14,13 @@ namespace {
 // The values of one shard should stay in a second-level cache of 2 MiB; about so many of the largest ones are in use
 // at a time.
 constexpr int64_t kCacheBytes = 2 << 20;
-constexpr int64_t kLiveValues = 24;
+constexpr int64_t kLiveValues = 16;
 // A graph whose values are smaller than this in all is not worth the trouble.
 constexpr int64_t kSmallGraph = 1 << 20;
 // Of the multiply-adds, this part may be left to the whole batch.
 constexpr double kWholeShare = 0.25;
+// Work for this many threads is better than shards that are as large as the cache allows.
+constexpr int64_t kWantedShards = 4;
 
 // How a node's value relates to the samples.
 enum class Kind : uint8_t {
@@ -27,6 +29,8 @@ enum class Kind : uint8_t {
   kPartial,  // a sum over the samples: each shard gives a part of it
   kFree,     // a constant or a repetition: made wherever it is needed, for as many samples as are there
 };
+
+int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Rows of the left factor below which packing the weights, once per shard, costs too much.
 int64_t RowsFor(int64_t weight_bytes) { return weight_bytes > (1 << 20) ? 128 : weight_bytes > (32 << 10) ? 48 : 8; }
@@ -65,9 +69,11 @@ class Sharder {
   bool CanCut(int id) const;
   Kind KindOf(int id) const;
   Kind ProductKind(const Node& n) const;
+  // Rows of the left factor, which for a convolution's input adjoint are the pixels of g.
   int64_t ProductRows(const Node& n, int64_t samples) const {
-    int64_t rows = n.shape[0] / r_.batch * samples;
-    for (int i = 1; i + 1 < n.shape.rank(); ++i) rows *= n.shape[i];
+    const Shape& shape = n.kind == OpKind::kConvInputAdjoint ? node(n.inputs[0]).shape : n.shape;
+    int64_t rows = shape[0] / r_.batch * samples;
+    for (int i = 1; i + 1 < shape.rank(); ++i) rows *= shape[i];
     return rows;
   }
   int64_t WeightBytes(const Node& n) const { return node(n.inputs[1]).shape.num_elements() * SizeOf(graph_.dtype()); }
@@ -106,6 +112,7 @@ class Sharder {
   const Tape& graph_;
   const size_t size_;
   int64_t shards_ = 0;
+  int64_t samples_ = 0;  // of each shard but the last
   std::vector<Kind> kinds_;
   std::vector<int> stages_;                          // where a node is computed, where a cloned one can first be had
   std::vector<int> totals_;                          // of a kPartial node: where the parts are added up
@@ -226,8 +233,7 @@ void Sharder::Classify() {
     // Products that lose too much when done shard by shard: few rows to a large matrix of weights, or a large result
     // of which each shard would have a copy.
     const bool product = n.kind == OpKind::kMatmul || n.kind == OpKind::kConv || n.kind == OpKind::kConvInputAdjoint;
-    if (k == Kind::kRow && product && n.shape.rank() != 3 &&
-        ProductRows(n, r_.batch / shards_) < RowsFor(WeightBytes(n))) {
+    if (k == Kind::kRow && product && n.shape.rank() != 3 && ProductRows(n, samples_) < RowsFor(WeightBytes(n))) {
       k = Kind::kWhole;
     }
     if (k == Kind::kPartial) {
@@ -255,28 +261,33 @@ bool Sharder::ChooseShards() {
       const int64_t per_sample = std::max<int64_t>(1, ProductRows(n, 1));
       const int64_t rows = RowsFor(weights);
       const double work = static_cast<double>(per_sample) * static_cast<double>(weights);
-      needs[(rows + per_sample - 1) / per_sample] += work;
+      needs[DivideUp(rows, per_sample)] += work;
       total += work;
     }
   }
   if (r_.shards > 0) {
-    shards_ = std::min(r_.shards, r_.batch);
+    samples_ = DivideUp(r_.batch, r_.shards);
+    shards_ = DivideUp(r_.batch, samples_);
     return shards_ > 1;
   }
   if (largest == 0 || all < kSmallGraph) return false;
   int64_t samples = std::max<int64_t>(1, kCacheBytes / (kLiveValues * largest));
-  double left = 0;  // of the products that want more than `samples`
+  int64_t least = 1;
+  double left = 0;  // of the products that want more than `least`
   for (auto need = needs.rbegin(); need != needs.rend(); ++need) {
     left += need->second;
     if (left > kWholeShare * total) {
-      samples = std::max(samples, need->first);
+      least = need->first;
       break;
     }
   }
-  // A number that many numbers of threads divide.
-  shards_ = r_.batch / samples;
-  if (shards_ > 3) shards_ = shards_ / 4 * 4;
-  return shards_ > 1;
+  samples = std::max(least, std::min(samples, r_.batch / kWantedShards));
+  if (r_.batch < 2 * samples) return false;
+  // Equal shares in whole tiles of a product.
+  samples_ = DivideUp(r_.batch, r_.batch / samples);
+  if (samples_ > 8) samples_ = DivideUp(samples_, 8) * 8;
+  shards_ = DivideUp(r_.batch, samples_);
+  return true;
 }
 
 void Sharder::NumberStages() {
@@ -412,8 +423,9 @@ Var Sharder::Get(Builder& b, int id, bool by_sample) {
 
 ShardPlan Sharder::Build() {
   ShardPlan plan;
-  plan.shards = shards_;
   plan.batch = r_.batch;
+  plan.shards = shards_;
+  plan.samples = samples_;
 
   // Which stage gives each root its final place. An update must not overtake a later stage that reads the old value.
   std::map<int64_t, int> last_read;         // tape input -> the last stage that reads it
@@ -473,7 +485,7 @@ ShardPlan Sharder::Build() {
     plan.stages.emplace_back();
     Stage& s = plan.stages.back();
     s.sharded = stage % 2 == 1;
-    const bool two = s.sharded && r_.batch % shards_ != 0;
+    const bool two = s.sharded && r_.batch % samples_ != 0;
     for (int v = 0; v < (two ? 2 : 1); ++v) {
       s.graphs.emplace_back();
       s.graphs.back().tape = std::make_unique<Tape>(graph_.dtype());
@@ -485,7 +497,7 @@ ShardPlan Sharder::Build() {
     Stage& s = plan.stages[at];
     for (size_t v = 0; v < s.graphs.size(); ++v) {
       std::vector<Import> mine;
-      Builder b{stage, s.sharded ? r_.batch / shards_ + static_cast<int64_t>(v) : r_.batch, &s.graphs[v], &mine, {}};
+      Builder b{stage, !s.sharded ? r_.batch : v == 0 ? samples_ : r_.batch % samples_, &s.graphs[v], &mine, {}};
       for (int id = 0; id < graph_.size(); ++id) {
         if (OfStage(id, stage)) Get(b, id, s.sharded && kind(id) == Kind::kRow);
       }

@@ -54,7 +54,7 @@ struct StageGraph {
 
 struct Stage {
   bool sharded = false;
-  // One graph, or two: for shards of batch / shards samples, and for those of one sample more.
+  // One graph, or two: the second is for a last shard with fewer samples.
   std::vector<StageGraph> graphs;
   std::vector<StageValue> inputs, state, outputs;  // as in the graphs
 };
@@ -65,8 +65,9 @@ struct ShardPlan {
   std::vector<Stage> stages;
   std::vector<int64_t> buffers;  // elements
 
+  int64_t samples = 0;  // of each shard but the last, which may have fewer
   // First sample of shard s; that of shard `shards` is the batch.
-  int64_t FirstSample(int64_t s) const { return s * (batch / shards) + std::min(s, batch % shards); }
+  int64_t FirstSample(int64_t s) const { return std::min(s * samples, batch); }
 };
 
 // None when sharding would gain nothing: a small program or batch, or large parameters and few samples.

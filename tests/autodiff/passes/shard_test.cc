@@ -63,7 +63,7 @@ TEST(Shard, RandomGraphsAgreeWithTheWholeBatchForAnyNumberOfShardsAndThreads) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, ", ", shards, " shards"));
       int64_t used = 0;
       const std::vector<Tensor> one = RunOnce(spec, values, {}, {.shards = shards}, &used);
-      sharded += used == shards;
+      sharded += used > 1;
       ExpectSame(one, expected, 1e-9);
       if (seed % 4 == 0) {
         ExpectSame(RunOnce(spec, values, {}, {.pool = &two, .shards = shards}), one, 0);
