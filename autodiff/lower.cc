@@ -162,9 +162,9 @@ Instruction ConvInstruction(const Node& n, const Shape& in0, const Shape& in1, c
     const T* q = Read<T>(bases, b);
     T* r = Write<T>(bases, c);
     if (kind == OpKind::kConv) {
-      ConvForward<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
+      ConvForward<T>(shape, p, q, r, part, parts, scratch);
     } else if (kind == OpKind::kConvInputAdjoint) {
-      ConvInputAdjoint<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
+      ConvInputAdjoint<T>(shape, p, q, r, part, parts, scratch);
     } else {
       ConvWeightAdjoint<T>(shape, p, q, r, /*accumulate=*/false, part, parts, scratch);
     }

@@ -1,7 +1,7 @@
 // The input adjoint of a convolution whose image has few channels, a picture's own: each element is a sum of dot
 // products along o, so that neither g nor w needs packing. Once per SIMD target.
 //
-//   InputDots<1>(shape, g, w, x, accumulate, begin, end);  // pixels [begin, end) of the batch, in row-major order
+//   InputDots<1>(shape, g, w, x, begin, end);  // pixels [begin, end) of the batch, in row-major order
 #if defined(NEB_AUTODIFF_KERNELS_FEW_CHANNELS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef NEB_AUTODIFF_KERNELS_FEW_CHANNELS_INL_H_
 #undef NEB_AUTODIFF_KERNELS_FEW_CHANNELS_INL_H_
@@ -26,7 +26,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // first of them sees through the first tap; the next tap is w_tap (the next row, w_row) further in w, and back in g.
 template <int kPixels, int kChannels, class D, typename T = hn::TFromD<D>>
 HWY_INLINE void DotPixels(D d, const ConvShape& s, const T* g, int64_t g_row, const T* w, int64_t w_row, int64_t w_tap,
-                          int64_t rows, int64_t taps, bool accumulate, T* x, int64_t x_step) {
+                          int64_t rows, int64_t taps, T* x, int64_t x_step) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<D> sum[kPixels][kChannels];
   HWY_UNROLL(4)
@@ -55,14 +55,14 @@ HWY_INLINE void DotPixels(D d, const ConvShape& s, const T* g, int64_t g_row, co
     for (int c = 0; c < kChannels; ++c) {
       T* out = x + i * x_step + c;
       const T value = hn::GetLane(hn::SumOfLanes(d, sum[i][c]));
-      *out = accumulate ? *out + value : value;
+      *out = value;
     }
   }
 }
 
 // s.c is kChannels and s.o a multiple of the vector's lanes.
 template <int kChannels, typename T>
-void InputDots(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate, int64_t begin, int64_t end) {
+void InputDots(const ConvShape& s, const T* g, const T* w, T* x, int64_t begin, int64_t end) {
   const hn::ScalableTag<T> d;
   const int64_t ho = s.ho(), wo = s.wo();
   while (begin < end) {
@@ -89,11 +89,10 @@ void InputDots(const ConvShape& s, const T* g, const T* w, T* x, bool accumulate
         const int64_t w_row = s.stride_h * s.kw * s.c * s.o, w_tap = s.stride_w * s.c * s.o;
         const bool four = b0 == 0 && b1 == all_taps && t_w + 3 < wo && column + 3 * s.stride_w < row_end;
         if (four) {
-          DotPixels<4, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, accumulate,
-                                  x_row + column * s.c, s.stride_w * s.c);
+          DotPixels<4, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, x_row + column * s.c,
+                                  s.stride_w * s.c);
         } else {
-          DotPixels<1, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, accumulate,
-                                  x_row + column * s.c, 0);
+          DotPixels<1, kChannels>(d, s, g_first, wo * s.o, w_first, w_row, w_tap, rows, taps, x_row + column * s.c, 0);
         }
         column += (four ? 4 : 1) * s.stride_w;
       }
