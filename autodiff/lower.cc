@@ -198,13 +198,12 @@ Instruction ConvInstruction(const Tape& tape, int id, const LocationOf& where) {
     for (size_t t = 0; t < terms.size(); ++t) {
       const T* p = Read<T>(bases, terms[t].a);
       const T* q = Read<T>(bases, terms[t].b);
-      const bool accumulate = t > 0;
       if (kind == OpKind::kConv) {
-        ConvForward<T>(shape, p, q, r, accumulate, part, parts, scratch);
+        ConvForward<T>(shape, p, q, r, part, parts, scratch);
       } else if (kind == OpKind::kConvInputAdjoint) {
-        ConvInputAdjoint<T>(shape, p, q, r, accumulate, part, parts, scratch);
+        ConvInputAdjoint<T>(shape, p, q, r, part, parts, scratch);
       } else {
-        ConvWeightAdjoint<T>(shape, p, q, r, accumulate, part, parts, scratch);
+        ConvWeightAdjoint<T>(shape, p, q, r, /*accumulate=*/t > 0, part, parts, scratch);
       }
     }
   };

@@ -7,7 +7,7 @@
 //   y[b, i, j, o] = sum over p, q, c of x[b, i * stride_h + p - pad_top, j * stride_w + q - pad_left, c] w[p, q, c, o]
 //
 //   const ConvShape s{.n = 64, .h = 28, .w = 28, .c = 1, .kh = 3, .kw = 3, .o = 32, .pad_top = 1, ...};
-//   ConvForward(s, x, w, y, /*accumulate=*/false, thread, threads, scratch);
+//   ConvForward(s, x, w, y, thread, threads, scratch);
 #ifndef NEB_AUTODIFF_KERNELS_CONV_H_
 #define NEB_AUTODIFF_KERNELS_CONV_H_
 
@@ -32,22 +32,21 @@ struct ConvShape {
 // What any of the three needs at `scratch` (aligned to kAlignment) for any part.
 int64_t ConvScratchBytes(const ConvShape& shape, DType dtype);
 
-// Each computes part `part` of `parts` of its result: set, or added to when `accumulate`. The parts are disjoint and
+// Each computes part `part` of `parts` of its result. The parts are disjoint and
 // cover the result; threads need no synchronisation. On a given SIMD target an element has the same bits whatever
 // `parts` is and whichever image of the batch it belongs to. A padded tap may or may not be multiplied (by zero).
 // Arrays are dense and unaligned; nothing is touched outside them.
 
 // y = conv(x, w)
 template <typename T>
-void ConvForward(const ConvShape& shape, const T* x, const T* w, T* y, bool accumulate, int part, int parts,
-                 std::byte* scratch);
+void ConvForward(const ConvShape& shape, const T* x, const T* w, T* y, int part, int parts, std::byte* scratch);
 
 // The x-shaped adjoint: <ConvInputAdjoint(g, w), x> = <g, conv(x, w)> for g of y's shape.
 template <typename T>
-void ConvInputAdjoint(const ConvShape& shape, const T* g, const T* w, T* x, bool accumulate, int part, int parts,
-                      std::byte* scratch);
+void ConvInputAdjoint(const ConvShape& shape, const T* g, const T* w, T* x, int part, int parts, std::byte* scratch);
 
-// The w-shaped adjoint: <ConvWeightAdjoint(x, g), w> = <g, conv(x, w)> for g of y's shape.
+// The w-shaped adjoint: <ConvWeightAdjoint(x, g), w> = <g, conv(x, w)> for g of y's shape; added to w when
+// `accumulate`.
 template <typename T>
 void ConvWeightAdjoint(const ConvShape& shape, const T* x, const T* g, T* w, bool accumulate, int part, int parts,
                        std::byte* scratch);

@@ -5,10 +5,7 @@
 namespace autodiff {
 namespace {
 
-bool IsProduct(OpKind kind) {
-  return kind == OpKind::kMatmul || kind == OpKind::kConv || kind == OpKind::kConvInputAdjoint ||
-         kind == OpKind::kConvWeightAdjoint;
-}
+bool CanJoin(OpKind kind) { return kind == OpKind::kMatmul || kind == OpKind::kConvWeightAdjoint; }
 
 // A product or a sum of products: the node that stands for its terms, and their operands in pairs. Empty otherwise.
 struct Sum {
@@ -45,7 +42,7 @@ std::vector<Var> JoinProducts(absl::Span<const Var> roots, Tape& to) {
   for (int id = 0; id < from.size(); ++id) {
     const Node& n = from.node(id);
     Sum& sum = sums[static_cast<size_t>(id)];
-    if (IsProduct(n.kind)) sum = {id, {n.inputs.begin(), n.inputs.end()}};
+    if (CanJoin(n.kind)) sum = {id, {n.inputs.begin(), n.inputs.end()}};
     if (n.kind != OpKind::kElementwise || n.elementwise != Elementwise::add) continue;
     const size_t a = static_cast<size_t>(n.inputs[0]), b = static_cast<size_t>(n.inputs[1]);
     if (readers[a] != 1 || readers[b] != 1 || !Joinable(from, sums[a], sums[b])) continue;

@@ -2,8 +2,8 @@
 //
 // Double backprop gives each layer's weights two gradients, A'B + C'D, one through the energy's gradient and one
 // through what it is computed from. As one product with one summed axis, that of both terms in a row, it writes its
-// result once and has a summed axis long enough for the arithmetic to hide the memory traffic. A joined kMatmul, kConv,
-// kConvInputAdjoint or kConvWeightAdjoint has inputs {a0, b0, a1, b1, ...} and is the sum over its pairs.
+// result once and has a summed axis long enough for the arithmetic to hide the memory traffic. A joined kMatmul or
+// kConvWeightAdjoint has inputs {a0, b0, a1, b1, ...} and is the sum over its pairs.
 //
 //   Tape joined(graph.dtype());
 //   std::vector<Var> results = JoinProducts(roots, joined);   // roots: of a simplified graph

@@ -36,8 +36,8 @@ void Run(const ConvShape& s, ThreadPool& pool) {
     const Share share = ShareOfPeak(flops, [&] {
       pool.Run([&](int t) {
         std::byte* const mine = scratch[static_cast<size_t>(t)].get();
-        if (kernel == 0) ConvForward(s, xp, wp, yp, false, t, pool.threads(), mine);
-        if (kernel == 1) ConvInputAdjoint(s, yp, wp, xp, false, t, pool.threads(), mine);
+        if (kernel == 0) ConvForward(s, xp, wp, yp, t, pool.threads(), mine);
+        if (kernel == 1) ConvInputAdjoint(s, yp, wp, xp, t, pool.threads(), mine);
         if (kernel == 2) ConvWeightAdjoint(s, xp, yp, wp, false, t, pool.threads(), mine);
       });
     });
@@ -72,10 +72,14 @@ int main(int argc, char** argv) {
                    .pad_right = 1},
                   pool);
   };
-  run(64, 28, 1, 32, 1);
-  run(64, 28, 32, 64, 2);
-  run(64, 14, 64, 128, 2);
-  run(16, 28, 1, 256, 2);
-  run(16, 14, 256, 512, 2);
-  run(16, 7, 512, 1024, 2);
+  for (const int64_t n : {64, 8, 4}) {
+    run(n, 28, 1, 32, 1);
+    run(n, 28, 32, 64, 2);
+    run(n, 14, 64, 128, 2);
+  }
+  for (const int64_t n : {16, 4}) {
+    run(n, 28, 1, 256, 2);
+    run(n, 14, 256, 512, 2);
+    run(n, 7, 512, 1024, 2);
+  }
 }

@@ -105,7 +105,7 @@ TEST(JoinProducts, BatchedProducts) {
   EXPECT_TRUE(AllNear((*fast)[0], (*plain)[0], 1e-14));
 }
 
-// A convolution's weights get their two adjoints too; so do images that go through two kernels.
+// A convolution's weights get their two adjoints too. Sums of images stay sums.
 TEST(JoinProducts, Convolutions) {
   Tape tape(DType::kF64);
   const Var y = tape.Input("y", {3, 8, 7, 2});
@@ -113,10 +113,10 @@ TEST(JoinProducts, Convolutions) {
             k3 = tape.Input("k3", {3, 3, 5, 4});
   const ConvOptions same = ConvOptions::Same(1, 1);
   const Var h = conv2d(y, k1, same) + conv2d(sin(y), k2, same);
-  EXPECT_EQ(Joined({h}).terms, (Terms{2}));
+  EXPECT_EQ(Joined({h}).Count(2), 0u);
   const Var phi = sum(silu(conv2d(silu(h), k3, same)), {1, 2, 3});
   const std::vector<Var> outputs = grad(sum(square(grad(phi, y))), {k1, k3});
-  EXPECT_GE(Joined(outputs).Count(2), 3u);
+  EXPECT_EQ(Joined(outputs).Count(2), 2u);
   const std::vector<Var> inputs = {y, k1, k2, k3};
   std::vector<Tensor> values;
   for (size_t i = 0; i < inputs.size(); ++i) values.push_back(Uniform(inputs[i].shape(), -0.5, 0.5, i));
