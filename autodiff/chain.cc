@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "autodiff/parallel.h"
@@ -11,9 +12,12 @@
 namespace autodiff {
 namespace {
 
-constexpr int64_t kCacheBudget = 24 << 10;  // bytes for the slots of a chain, of a first-level cache of 32 KiB
+constexpr int64_t kCacheBudget = 32 << 10;  // bytes for the tiles of a chain, in its slots and in memory
 constexpr int64_t kMaxTile = 1024;          // elements
 constexpr int64_t kMinTile = 128;
+// A chain over more memory than this finds little of it in the second-level cache. Below, prefetching costs time.
+constexpr int64_t kPrefetchFrom = 2 << 20;
+constexpr int64_t kLine = 64;  // bytes of a cache line, and of the longest vector
 
 // Drops axes of extent 1 and merges neighbours that are walked with one stride.
 void Collapse(ChainLoad& load) {
@@ -40,13 +44,37 @@ int64_t Period(const ChainLoad& load) {
   return load.dims.rank() == 2 && load.strides[0] == 0 ? load.dims[1] : 0;
 }
 
+// Into the second-level cache: the first is full of the tile at work.
+template <typename T>
+void Prefetch(const T* from, int64_t n) {
+  constexpr int64_t kStep = kLine / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < n; i += kStep) __builtin_prefetch(from + i, /*write=*/0, /*locality=*/2);
+}
+
 }  // namespace
+
+// Operands that are one number stay in a register, except where an op has no others.
+template <typename T>
+void Chain<T>::MarkUniform() {
+  const size_t num_constants = spec_.constants.size();
+  for (size_t i = 0; i < num_constants + spec_.loads.size(); ++i) {
+    const bool one =
+        i < num_constants || (!spec_.loads[i - num_constants].dense && Period(spec_.loads[i - num_constants]) == 1);
+    if (one) operands_[i].source = Source::kUniform;
+  }
+  for (const ChainOp& op : spec_.ops) {
+    if (std::all_of(op.operands.begin(), op.operands.end(), [this](int o) { return IsUniform(o); })) {
+      operands_[static_cast<size_t>(op.operands[0])].source = Source::kSlot;
+    }
+  }
+}
 
 template <typename T>
 void Chain<T>::ChooseTile(int slots) {
   // Whole vectors are written, so tiles must not share one.
-  const int64_t granule = 64 / static_cast<int64_t>(sizeof(T));
-  int64_t tile = kCacheBudget / std::max<int64_t>(1, slots * static_cast<int64_t>(sizeof(T)));
+  const int64_t granule = kLine / static_cast<int64_t>(sizeof(T));
+  const int64_t tiles = slots + static_cast<int64_t>(streams_.size());
+  int64_t tile = kCacheBudget / std::max<int64_t>(1, tiles * static_cast<int64_t>(sizeof(T)));
   tile = std::clamp(tile / granule * granule, kMinTile, kMaxTile);
   // If rows fit a tile, let tiles hold whole rows: operands that are the same for every row are then filled once.
   int64_t period = 1;
@@ -72,18 +100,25 @@ Chain<T>::Chain(const ChainSpec& spec) : spec_(spec) {
   for (size_t i = 0; i < spec_.ops.size(); ++i) {
     for (int operand : spec_.ops[i].operands) last_use[static_cast<size_t>(operand)] = i;
   }
+  MarkUniform();
   int slots = 0;
   for (size_t i = 0; i < num_constants; ++i) {
     operands_[i].constant = spec_.constants[i];
     operands_[i].prefilled = true;
-    operands_[i].slot = slots++;
+    operands_[i].slot = operands_[i].source == Source::kUniform ? num_uniform_++ : slots++;
   }
   for (size_t i = 0; i < num_loads; ++i) {
     Operand& operand = operands_[num_constants + i];
     operand.load = static_cast<int>(i);
     operand.location = spec_.loads[i].location;
-    operand.source = spec_.loads[i].dense ? Source::kMemory : Source::kRefilledSlot;
-    if (!spec_.loads[i].dense) operand.slot = slots++;
+    if (operand.source == Source::kUniform) {
+      operand.slot = num_uniform_++;
+    } else if (spec_.loads[i].dense) {
+      operand.source = Source::kMemory;
+    } else {
+      operand.source = Source::kRefilledSlot;
+      operand.slot = slots++;
+    }
   }
   // Results that nobody outside needs share slots.
   std::vector<int> free_slots;
@@ -108,15 +143,25 @@ Chain<T>::Chain(const ChainSpec& spec) : spec_(spec) {
       out.slot = slots++;
     }
     const auto& in = spec_.ops[i].operands;
-    calls_.push_back({GetTileKernel<T>(spec_.ops[i].op), in[0], in.size() > 1 ? in[1] : in[0],
+    unsigned uniform = 0;
+    for (size_t o = 0; o < in.size(); ++o) uniform |= IsUniform(in[o]) ? 1u << o : 0;
+    calls_.push_back({GetTileKernel<T>(spec_.ops[i].op, uniform), in[0], in.size() > 1 ? in[1] : in[0],
                       in.size() > 2 ? in[2] : in[0], static_cast<int>(self)});
   }
+  std::set<std::pair<int, int64_t>> seen;
+  for (size_t i = num_constants; i < operands_.size(); ++i) {
+    const Location& at = operands_[i].location;
+    if (operands_[i].source == Source::kMemory && seen.emplace(at.space, at.offset).second) {
+      streams_.push_back(static_cast<int>(i));
+    }
+  }
+  prefetch_ = static_cast<int64_t>(streams_.size() * sizeof(T)) * spec_.num_elements >= kPrefetchFrom;
   ChooseTile(slots);
   for (size_t i = 0; i < num_loads; ++i) {
     const int64_t period = spec_.loads[i].dense ? 0 : Period(spec_.loads[i]);
     operands_[num_constants + i].prefilled = period > 0 && (tile_ % period == 0 || tile_ >= spec_.num_elements);
   }
-  scratch_bytes_ = PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*))) +
+  scratch_bytes_ = PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*))) + num_uniform_ * kLine +
                    slots * PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
 }
 
@@ -155,17 +200,21 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
   const auto [first, last] = Split(spec_.num_elements, tile_, part, parts);
   if (first >= last) return;
   T** const at = reinterpret_cast<T**>(scratch);
-  std::byte* const slots = scratch + PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*)));
+  std::byte* const uniform = scratch + PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*)));
+  std::byte* const slots = uniform + num_uniform_ * kLine;
   const int64_t slot_bytes = PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
   for (size_t i = 0; i < operands_.size(); ++i) {
     const Operand& operand = operands_[i];
     if (operand.source == Source::kMemory) {
       at[i] = reinterpret_cast<T*>(bases[operand.location.space] + operand.location.offset) + first;
+    } else if (operand.source == Source::kUniform) {
+      at[i] = reinterpret_cast<T*>(uniform + operand.slot * kLine);
     } else {
       at[i] = reinterpret_cast<T*>(slots + operand.slot * slot_bytes);
     }
     if (!operand.prefilled) continue;
-    const int64_t n = std::min(tile_, spec_.num_elements);
+    const int64_t n = operand.source == Source::kUniform ? kLine / static_cast<int64_t>(sizeof(T))
+                                                         : std::min(tile_, spec_.num_elements);
     if (operand.load < 0) {
       std::fill_n(at[i], n, static_cast<T>(operand.constant));
     } else {
@@ -181,7 +230,14 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
       Fill(spec_.loads[static_cast<size_t>(operand.load)],
            reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
     }
-    for (const Call& call : calls_) {
+    // While the ops run over this tile, the next one's memory is on its way.
+    const bool prefetch = prefetch_ && begin + tile_ < last;
+    for (size_t i = 0; i < calls_.size(); ++i) {
+      const Call& call = calls_[i];
+      for (size_t s = i * streams_.size() / calls_.size(); prefetch && s < (i + 1) * streams_.size() / calls_.size();
+           ++s) {
+        Prefetch(at[streams_[s]] + tile_, std::min(tile_, last - begin - tile_));
+      }
       call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(n));
     }
     for (size_t i = 0; i < operands_.size(); ++i) {

@@ -57,10 +57,10 @@ class Chain {
 
  private:
   // How an operand's tile is found.
-  enum class Source : uint8_t { kMemory, kSlot, kRefilledSlot };
+  enum class Source : uint8_t { kMemory, kUniform, kSlot, kRefilledSlot };
   struct Operand {
     Source source = Source::kSlot;
-    int slot = 0;            // kSlot, kRefilledSlot
+    int slot = 0;            // all but kMemory; kUniform: one vector, the others a tile
     Location location;       // kMemory
     int load = -1;           // the load that fills the slot
     double constant = 0;     // fills the slot when load < 0 and the operand is no result
@@ -72,11 +72,16 @@ class Chain {
   };
 
   void Fill(const ChainLoad& load, const T* from, int64_t begin, int64_t n, T* to) const;
+  bool IsUniform(int operand) const { return operands_[static_cast<size_t>(operand)].source == Source::kUniform; }
+  void MarkUniform();
   void ChooseTile(int slots);
 
   ChainSpec spec_;
   std::vector<Operand> operands_;
   std::vector<Call> calls_;
+  std::vector<int> streams_;  // operands in memory, each piece of memory once
+  int num_uniform_ = 0;
+  bool prefetch_ = false;
   int64_t tile_ = 0;
   int64_t scratch_bytes_ = 0;
 };

@@ -9,6 +9,7 @@
 #include "autodiff/lower.h"
 #include "autodiff/passes/join_products.h"
 #include "autodiff/passes/memory.h"
+#include "autodiff/passes/recompute.h"
 #include "autodiff/passes/schedule.h"
 #include "autodiff/passes/simplify.h"
 
@@ -119,11 +120,12 @@ void Compiler::Schedule(Tape& graph) {
   for (const Update& u : spec_.state) results.push_back(u.after);
   results.insert(results.end(), spec_.outputs.begin(), spec_.outputs.end());
   if (options_.optimize) {
-    Tape simple(graph.dtype());
-    for (Var v : JoinProducts(Simplify(results, simple, true), graph)) roots_.push_back(v.id());
+    Tape simple(graph.dtype()), joined(graph.dtype());
+    results = Recompute(JoinProducts(Simplify(results, simple, true), joined), graph);
   } else {
-    for (Var v : Simplify(results, graph, false)) roots_.push_back(v.id());
+    results = Simplify(results, graph, false);
   }
+  for (Var v : results) roots_.push_back(v.id());
   // A state that takes the old value of another one must get it before that one changes: by a step of its own (a
   // broadcast to the shape that it has already), placed and ordered like any other.
   for (size_t s = 0; s < spec_.state.size(); ++s) {

@@ -87,7 +87,7 @@ enum class OpKind : uint8_t {
   kInput,        // attributes: index among the tape's inputs
   kConstant,     // one number in every element; attributes: bits of the double
   kTensor,       // constant array: Node::tensor
-  kElementwise,  // Node::elementwise; all inputs have the node's shape
+  kElementwise,  // Node::elementwise; all inputs have the node's shape; attributes: none (see passes/recompute.h)
   kBroadcast,    // NumPy-broadcast to the node's shape
   kSum,          // attributes: first and last+1 of the axes that are summed away
   kMax,          // the same, maximum

@@ -12,10 +12,14 @@
 #ifndef NEB_AUTODIFF_KERNELS_ELEMENTWISE_TABLES
 #define NEB_AUTODIFF_KERNELS_ELEMENTWISE_TABLES
 namespace autodiff {
-// One kernel per op, in the order of the table.
+// The kernels of one op, by which of its inputs are uniform.
+template <typename T>
+using TileKernelRow = TileKernel<T>[7];
+
+// One row per op, in the order of the table.
 struct TileKernels {
-  const TileKernel<float>* f32;
-  const TileKernel<double>* f64;
+  const TileKernelRow<float>* f32;
+  const TileKernelRow<double>* f64;
 };
 }  // namespace autodiff
 #endif
@@ -39,33 +43,37 @@ using TileTag = hn::CappedTag<T, 64 / sizeof(T)>;
     }                                                                               \
   }
 #define BINARY(name, lanes, ...)                                                 \
-  template <typename T>                                                          \
+  template <typename T, unsigned kUniform>                                       \
   void name##_tile(const T* as, const T* bs, const T* /*c*/, T* out, size_t n) { \
     const TileTag<T> d;                                                          \
+    const auto a0 = hn::LoadU(d, as), b0 = hn::LoadU(d, bs);                     \
     for (size_t i = 0; i < n; i += hn::Lanes(d)) {                               \
-      const auto a = hn::LoadU(d, as + i);                                       \
-      const auto b = hn::LoadU(d, bs + i);                                       \
+      const auto a = (kUniform & kUniformA) != 0 ? a0 : hn::LoadU(d, as + i);    \
+      const auto b = (kUniform & kUniformB) != 0 ? b0 : hn::LoadU(d, bs + i);    \
       hn::StoreU(lanes, d, out + i);                                             \
     }                                                                            \
   }
-#define TERNARY(name, lanes, ...)                                             \
-  template <typename T>                                                       \
-  void name##_tile(const T* as, const T* bs, const T* cs, T* out, size_t n) { \
-    const TileTag<T> d;                                                       \
-    for (size_t i = 0; i < n; i += hn::Lanes(d)) {                            \
-      const auto a = hn::LoadU(d, as + i);                                    \
-      const auto b = hn::LoadU(d, bs + i);                                    \
-      const auto c = hn::LoadU(d, cs + i);                                    \
-      hn::StoreU(lanes, d, out + i);                                          \
-    }                                                                         \
+#define TERNARY(name, lanes, ...)                                                   \
+  template <typename T, unsigned kUniform>                                          \
+  void name##_tile(const T* as, const T* bs, const T* cs, T* out, size_t n) {       \
+    const TileTag<T> d;                                                             \
+    const auto a0 = hn::LoadU(d, as), b0 = hn::LoadU(d, bs), c0 = hn::LoadU(d, cs); \
+    for (size_t i = 0; i < n; i += hn::Lanes(d)) {                                  \
+      const auto a = (kUniform & kUniformA) != 0 ? a0 : hn::LoadU(d, as + i);       \
+      const auto b = (kUniform & kUniformB) != 0 ? b0 : hn::LoadU(d, bs + i);       \
+      const auto c = (kUniform & kUniformC) != 0 ? c0 : hn::LoadU(d, cs + i);       \
+      hn::StoreU(lanes, d, out + i);                                                \
+    }                                                                               \
   }
 #include "autodiff/elementwise.inc"
 
 template <typename T>
-constexpr TileKernel<T> kTileKernels[] = {
-#define UNARY(name, ...) name##_tile<T>,
-#define BINARY(name, ...) name##_tile<T>,
-#define TERNARY(name, ...) name##_tile<T>,
+constexpr TileKernelRow<T> kTileKernels[] = {
+#define UNARY(name, ...) {name##_tile<T>},
+#define BINARY(name, ...) {name##_tile<T, 0>, name##_tile<T, 1>, name##_tile<T, 2>},
+#define TERNARY(name, ...)                                                     \
+  {name##_tile<T, 0>, name##_tile<T, 1>, name##_tile<T, 2>, name##_tile<T, 3>, \
+   name##_tile<T, 4>, name##_tile<T, 5>, name##_tile<T, 6>},
 #include "autodiff/elementwise.inc"
 };
 
@@ -103,12 +111,12 @@ const char* Name(Elementwise op) {
 }
 
 template <>
-TileKernel<float> GetTileKernel<float>(Elementwise op) {
-  return HWY_DYNAMIC_DISPATCH(GetTileKernels)().f32[static_cast<size_t>(op)];
+TileKernel<float> GetTileKernel<float>(Elementwise op, unsigned uniform) {
+  return HWY_DYNAMIC_DISPATCH(GetTileKernels)().f32[static_cast<size_t>(op)][uniform];
 }
 template <>
-TileKernel<double> GetTileKernel<double>(Elementwise op) {
-  return HWY_DYNAMIC_DISPATCH(GetTileKernels)().f64[static_cast<size_t>(op)];
+TileKernel<double> GetTileKernel<double>(Elementwise op, unsigned uniform) {
+  return HWY_DYNAMIC_DISPATCH(GetTileKernels)().f64[static_cast<size_t>(op)][uniform];
 }
 
 }  // namespace autodiff

@@ -31,9 +31,13 @@ const char* Name(Elementwise op);
 template <typename T>
 using TileKernel = void (*)(const T* a, const T* b, const T* c, T* out, size_t n);
 
-// The kernel for the best SIMD target of this CPU; T is float or double. A table look-up, valid for the whole run.
+// Inputs that are one number for all elements: a sum of these. But not all inputs of an op.
+enum Uniform : unsigned { kUniformA = 1, kUniformB = 2, kUniformC = 4 };
+
+// The kernel for the best SIMD target of this CPU; T is float or double. A table look-up, valid for the whole run. Of a
+// uniform input the kernel reads the first 64 bytes only, which must hold the number in every element.
 template <typename T>
-TileKernel<T> GetTileKernel(Elementwise op);
+TileKernel<T> GetTileKernel(Elementwise op, unsigned uniform = 0);
 
 }  // namespace autodiff
 

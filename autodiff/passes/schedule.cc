@@ -26,6 +26,39 @@ class UnionFind {
   std::vector<size_t> parent_;
 };
 
+// The number of values that must be kept for computing `id` at depth d instead of earlier, and that would otherwise be
+// gone by then; what is read by nobody else comes along. 2 stands for more, too.
+int Held(const Tape& tape, const Depths& depths, int id, int d) {
+  int count = 0;
+  for (const auto& [source, direct] : Reads(tape, id, /*fuse=*/true)) {
+    const size_t s = static_cast<size_t>(source);
+    if (IsPassive(tape, source) || depths.is_root[s]) continue;
+    bool lives_anyway = false, comes_along = direct;
+    for (const Reader& r : depths.readers[s]) {
+      lives_anyway = lives_anyway || (r.node != id && depths.depth[static_cast<size_t>(r.node)] >= d);
+      comes_along = comes_along && r.node == id;
+    }
+    if (!lives_anyway) count += comes_along ? std::min(1, Held(tape, depths, source, d)) : 1;
+    if (count > 1) break;
+  }
+  return count;
+}
+
+// Moves nodes to the chain of their readers; readers first, so that what only a moved node reads can follow.
+void Sink(const Tape& tape, Depths& depths) {
+  for (auto it = depths.active.rbegin(); it != depths.active.rend(); ++it) {
+    const size_t id = static_cast<size_t>(*it);
+    const std::vector<Reader>& readers = depths.readers[id];
+    if (tape.node(*it).kind != OpKind::kElementwise || depths.is_root[id] || readers.empty()) continue;
+    const int d = depths.depth[static_cast<size_t>(readers[0].node)];
+    const bool one_depth = std::all_of(readers.begin(), readers.end(), [&](const Reader& r) {
+      return r.direct && depths.depth[static_cast<size_t>(r.node)] == d;
+    });
+    // A value that is kept takes the place of this one.
+    if (one_depth && d > depths.depth[id] && Held(tape, depths, *it, d) <= 1) depths.depth[id] = d;
+  }
+}
+
 }  // namespace
 
 bool IsView(const Tape& tape, int id, int64_t* offset) {
@@ -60,7 +93,22 @@ bool IsPassive(const Tape& tape, int id) {
 
 bool IsBroadcastLoad(const Tape& tape, int id) { return tape.node(id).kind == OpKind::kBroadcast; }
 
-std::vector<Step> Schedule(const Tape& tape, absl::Span<const int> roots, bool fuse) {
+absl::InlinedVector<Edge, 3> Reads(const Tape& tape, int id, bool fuse) {
+  const auto is_elementwise = [&](int n) { return tape.node(n).kind == OpKind::kElementwise; };
+  const bool chain = fuse && is_elementwise(id);
+  absl::InlinedVector<Edge, 3> result;
+  for (int source : tape.node(id).inputs) {
+    bool direct = chain;
+    for (; chain && IsBroadcastLoad(tape, source); direct = false) source = tape.node(source).inputs[0];
+    const Storage s = StorageOf(tape, source);
+    direct = direct && is_elementwise(s.node) && s.offset == 0 &&
+             tape.node(s.node).shape.num_elements() == tape.node(id).shape.num_elements();
+    result.push_back({s.node, direct});
+  }
+  return result;
+}
+
+Depths FindDepths(const Tape& tape, absl::Span<const int> roots, bool fuse) {
   const size_t size = static_cast<size_t>(tape.size());
   auto is_elementwise = [&](int id) { return tape.node(id).kind == OpKind::kElementwise; };
   // Nodes whose value is needed in memory or in a chain; a broadcast only when something else than a chain reads it.
@@ -77,34 +125,33 @@ std::vector<Step> Schedule(const Tape& tape, absl::Span<const int> roots, bool f
     }
   }
 
-  // The storage nodes that a node reads. The second is true when the read stays within a chain.
-  auto reads = [&](int id) {
-    std::vector<std::pair<int, bool>> result;
-    for (int input : tape.node(id).inputs) {
-      int source = input;
-      bool direct = true;
-      if (fuse && is_elementwise(id)) {
-        for (; IsBroadcastLoad(tape, source); direct = false) source = tape.node(source).inputs[0];
-      }
-      const Storage s = StorageOf(tape, source);
-      direct = direct && fuse && is_elementwise(id) && is_elementwise(s.node) && s.offset == 0 &&
-               tape.node(s.node).shape.num_elements() == tape.node(id).shape.num_elements();
-      result.emplace_back(s.node, direct);
-    }
-    return result;
-  };
-
-  std::vector<int> active;
-  std::vector<int> depth(size, 0);
+  Depths result;
+  result.depth.assign(size, 0);
+  result.readers.resize(size);
+  result.is_root.assign(size, false);
+  auto& [active, depth, readers, is_root] = result;
   for (int id = 0; id < tape.size(); ++id) {
     if (!needed[static_cast<size_t>(id)] || IsPassive(tape, id)) continue;
     active.push_back(id);
-    for (const auto& [source, direct] : reads(id)) {
+    for (const auto& [source, direct] : Reads(tape, id, fuse)) {
       const int border = direct || IsPassive(tape, source) ? 0 : 1;
       depth[static_cast<size_t>(id)] =
           std::max(depth[static_cast<size_t>(id)], depth[static_cast<size_t>(source)] + border);
+      readers[static_cast<size_t>(source)].push_back({id, direct});
     }
   }
+  for (int r : roots) is_root[static_cast<size_t>(StorageOf(tape, r).node)] = true;
+  if (fuse) Sink(tape, result);
+  return result;
+}
+
+std::vector<Step> Schedule(const Tape& tape, absl::Span<const int> roots, bool fuse) {
+  const size_t size = static_cast<size_t>(tape.size());
+  const Depths depths = FindDepths(tape, roots, fuse);
+  const std::vector<int>& active = depths.active;
+  const std::vector<int>& depth = depths.depth;
+  auto is_elementwise = [&](int id) { return tape.node(id).kind == OpKind::kElementwise; };
+  auto reads = [&](int id) { return Reads(tape, id, fuse); };
 
   // Chains: connected by an edge or by a common operand of full size, at equal depth and size.
   UnionFind chains(size);

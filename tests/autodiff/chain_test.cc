@@ -86,6 +86,9 @@ TEST(Chain, LengthsAroundTheTile) {
   });
 }
 
+// More memory than a second-level cache holds.
+TEST(Chain, ManyTiles) { ExpectSame(Mix, {{300001}, {300001}, {300001}}, DType::kF32); }
+
 // A value against the formula itself, so that fused and unfused cannot be wrong together.
 TEST(Chain, MatchesALoop) {
   for (int64_t n : kLengths) {
@@ -168,6 +171,20 @@ TEST(Chain, ViewsAsOperands) {
     return std::vector<Var>{sin(dense) * row + dense - reshape(slice(x[2], 0, 6, 11), {5, 37})};
   };
   for (DType dtype : {DType::kF32, DType::kF64}) ExpectSame(f, {{1}, {50}, {12, 37}}, dtype);
+}
+
+// Operands that are one number for all elements: next to arrays, among themselves, and on all sides of one op.
+TEST(Chain, NumbersAsOperands) {
+  const auto f = [](const std::vector<Var>& x) {
+    const Shape shape = x[0].shape();
+    const Var a = broadcast_to(x[1], shape), b = broadcast_to(x[2], shape);
+    return std::vector<Var>{x[0] * x[1] + 0.5, exp(a) - x[0], a / b, where(a, b, x[0]), 2.0 - (b + x[1] * x[0])};
+  };
+  OnEveryTarget([&f] {
+    for (DType dtype : {DType::kF32, DType::kF64}) {
+      for (int64_t n : {1, 9, 2049}) ExpectSame(f, {{n}, {}, {1}}, dtype, /*one_instruction=*/false);
+    }
+  });
 }
 
 TEST(Chain, SeveralResults) {

@@ -277,6 +277,38 @@ TEST(Elementwise, LengthsAndAlignments) {
   });
 }
 
+// An input that is one number, given as one vector of it, does what an array of that number does.
+template <typename T>
+void CheckUniformInputs() {
+  constexpr size_t kCount = 100, kVector = 64 / sizeof(T);
+  for (const Row& row : kRows) {
+    const std::vector<T> values[3] = {RandomValues<T>(kCount, 1), RandomValues<T>(kCount, 2),
+                                      RandomValues<T>(kCount, 3)};
+    for (unsigned uniform = 0; uniform + 1 < 1u << Arity(row.op); ++uniform) {
+      for (const T number : {T(0), T(-0.75), T(3), std::numeric_limits<T>::infinity()}) {
+        std::vector<T> whole[3], given[3];
+        for (unsigned i = 0; i < 3; ++i) {
+          whole[i] = given[i] = values[i];
+          if ((uniform >> i & 1) == 0) continue;
+          whole[i].assign(kCount, number);
+          given[i].assign(kVector, number);
+        }
+        const std::vector<T> want = Apply(row.op, whole[0], whole[1], whole[2]);
+        for (auto& v : given) v.resize(Padded<T>(kCount), T(12345));
+        std::vector<T> got(Padded<T>(kCount));
+        GetTileKernel<T>(row.op, uniform)(given[0].data(), given[1].data(), given[2].data(), got.data(), kCount);
+        ASSERT_EQ(std::memcmp(got.data(), want.data(), kCount * sizeof(T)), 0) << Name(row.op) << " " << uniform;
+      }
+    }
+  }
+}
+TEST(Elementwise, UniformInputs) {
+  ForEachTarget([] {
+    CheckUniformInputs<float>();
+    CheckUniformInputs<double>();
+  });
+}
+
 TEST(Elementwise, TheTableNamesItself) {
   EXPECT_STREQ(Name(Elementwise::neg), "neg");
   EXPECT_STREQ(Name(Elementwise::where), "where");

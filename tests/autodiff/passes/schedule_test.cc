@@ -125,6 +125,44 @@ TEST(Schedule, ChainsThatReadTheSameAreJoined) {
   EXPECT_EQ(Scheduled({silu(h), grad(silu(h), h)}).steps.size(), 2u);
 }
 
+// A value of inputs alone could be computed first of all, but its only reader waits for a product.
+TEST(Schedule, ANodeSinksIntoTheChainOfItsReaders) {
+  Tape tape;
+  const Var x = tape.Input("x", {5, 5}), m = tape.Input("m", {5, 5}), n = tape.Input("n", {5, 5});
+  EXPECT_EQ(Scheduled({0.9 * m + matmul(x, x)}).steps.size(), 2u);
+  // Together with what only it reads, and with two readers of one depth.
+  const Var late = exp(0.9 * m) + sin(n), product = matmul(x, x);
+  EXPECT_EQ(Scheduled({late * product, late + product}).steps.size(), 2u);
+  // An output, an operand of a product and a node read at two depths stay.
+  EXPECT_EQ(Scheduled({late + product, late}).Chains(), 2u);
+  EXPECT_EQ(Scheduled({late + matmul(late, x)}).Chains(), 2u);
+  const Var a = late + product;
+  EXPECT_EQ(Scheduled({late * matmul(a, x), a}).Chains(), 3u);
+}
+
+// One value waits for the late chain, whichever it is; two in the place of one would take memory.
+TEST(Schedule, SinkingKeepsNoMoreValuesThanBefore) {
+  Tape tape;
+  const Var x = tape.Input("x", {5, 5});
+  const Var p = matmul(x, x), q = matmul(p, x), last = matmul(q, p);
+  EXPECT_EQ(Scheduled({exp(p) + last}).Chains(), 1u);
+  EXPECT_EQ(Scheduled({exp(p) * q + last}).Chains(), 2u);
+  EXPECT_EQ(Scheduled({exp(p) * q + last, q}).Chains(), 1u);
+}
+
+// The state, its moments and the step in one pass over memory.
+TEST(Schedule, AdamIsOneChain) {
+  Tape tape;
+  const Var x = tape.Input("x", {7, 5}), w = tape.Input("w", {5, 3}), m = tape.Input("m", {5, 3});
+  const Var v = tape.Input("v", {5, 3}), rate = tape.Input("rate", {});
+  const Var g = grad(sum(square(matmul(x, w))), w);
+  const Var m_new = 0.9 * m + 0.1 * g, v_new = 0.999 * v + 0.001 * square(g);
+  const Scheduled s({w - rate * m_new / (sqrt(v_new) + 1e-8), m_new, v_new});
+  // Two products, 2 · x w between them, and Adam.
+  EXPECT_EQ(s.steps.size(), 4u);
+  EXPECT_EQ(s.Chains(), 2u);
+}
+
 // a -> sum -> back to a's shape -> joined with a: fusing a with the last step would make it wait for itself.
 TEST(Schedule, NoCycleThroughAReduction) {
   Tape tape;
