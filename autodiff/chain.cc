@@ -196,9 +196,7 @@ void Chain<T>::Fill(const ChainLoad& load, const T* from, int64_t begin, int64_t
 }
 
 template <typename T>
-void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int parts) const {
-  const auto [first, last] = Split(spec_.num_elements, tile_, part, parts);
-  if (first >= last) return;
+T** Chain<T>::Prepare(std::byte* const* bases, std::byte* scratch, int64_t begin) const {
   T** const at = reinterpret_cast<T**>(scratch);
   std::byte* const uniform = scratch + PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*)));
   std::byte* const slots = uniform + num_uniform_ * kLine;
@@ -206,7 +204,7 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
   for (size_t i = 0; i < operands_.size(); ++i) {
     const Operand& operand = operands_[i];
     if (operand.source == Source::kMemory) {
-      at[i] = reinterpret_cast<T*>(bases[operand.location.space] + operand.location.offset) + first;
+      at[i] = reinterpret_cast<T*>(bases[operand.location.space] + operand.location.offset) + begin;
     } else if (operand.source == Source::kUniform) {
       at[i] = reinterpret_cast<T*>(uniform + operand.slot * kLine);
     } else {
@@ -222,28 +220,70 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
            reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), 0, n, at[i]);
     }
   }
+  return at;
+}
+
+template <typename T>
+void Chain<T>::RunTile(std::byte* const* bases, T* const* at, int64_t begin, int64_t n, bool aligned,
+                       int64_t next) const {
+  for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
+    const Operand& operand = operands_[i];
+    if (operand.source != Source::kRefilledSlot || (operand.prefilled && aligned)) continue;
+    Fill(spec_.loads[static_cast<size_t>(operand.load)],
+         reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
+  }
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    const Call& call = calls_[i];
+    // While the ops run over this tile, the next one's memory is on its way.
+    for (size_t s = i * streams_.size() / calls_.size(); next > 0 && s < (i + 1) * streams_.size() / calls_.size();
+         ++s) {
+      Prefetch(at[streams_[s]] + n, next);
+    }
+    call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(n));
+  }
+}
+
+template <typename T>
+void Chain<T>::Advance(T** at, int64_t elements) const {
+  for (size_t i = 0; i < operands_.size(); ++i) {
+    if (operands_[i].source == Source::kMemory) at[i] += elements;
+  }
+}
+
+template <typename T>
+void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int parts) const {
+  const auto [first, last] = Split(spec_.num_elements, tile_, part, parts);
+  if (first >= last) return;
+  T** const at = Prepare(bases, scratch, first);
   for (int64_t begin = first; begin < last; begin += tile_) {
     const int64_t n = std::min(tile_, last - begin);
-    for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
-      const Operand& operand = operands_[i];
-      if (operand.source != Source::kRefilledSlot || operand.prefilled) continue;
-      Fill(spec_.loads[static_cast<size_t>(operand.load)],
-           reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
-    }
-    // While the ops run over this tile, the next one's memory is on its way.
-    const bool prefetch = prefetch_ && begin + tile_ < last;
-    for (size_t i = 0; i < calls_.size(); ++i) {
-      const Call& call = calls_[i];
-      for (size_t s = i * streams_.size() / calls_.size(); prefetch && s < (i + 1) * streams_.size() / calls_.size();
-           ++s) {
-        Prefetch(at[streams_[s]] + tile_, std::min(tile_, last - begin - tile_));
-      }
-      call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(n));
-    }
-    for (size_t i = 0; i < operands_.size(); ++i) {
-      if (operands_[i].source == Source::kMemory) at[i] += tile_;
-    }
+    RunTile(bases, at, begin, n, /*aligned=*/true, prefetch_ ? std::min(tile_, last - begin - n) : 0);
+    Advance(at, n);
   }
+}
+
+template <typename T>
+void Chain<T>::RunRows(std::byte* const* bases, std::byte* scratch, int64_t begin, int64_t rows, int64_t stride,
+                       int64_t length) const {
+  T** const at = Prepare(bases, scratch, begin);
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t done = 0; done < length; done += tile_) {
+      const int64_t n = std::min(tile_, length - done);
+      RunTile(bases, at, begin + row * stride + done, n, /*aligned=*/false, /*next=*/0);
+      Advance(at, n);
+    }
+    Advance(at, stride - length);
+  }
+}
+
+template <typename T>
+int Chain<T>::Streams(std::byte* const* bases, const T** to, int most) const {
+  int count = 0;
+  for (int i : streams_) {
+    const Location& at = operands_[static_cast<size_t>(i)].location;
+    if (count < most) to[count++] = reinterpret_cast<const T*>(bases[at.space] + at.offset);
+  }
+  return count;
 }
 
 template class Chain<float>;
