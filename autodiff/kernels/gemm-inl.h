@@ -25,6 +25,7 @@
 #include <cstdint>
 
 #include "autodiff/kernels/blocking.h"
+#include "autodiff/kernels/gemm.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -94,7 +95,7 @@ struct Region {
   }
 };
 
-// What the tiles of one block ask for on behalf of the next one: tile t wants rows t * slice .. of each region. A tile
+// What the tiles of one block ask for on behalf of the next one: tile t wants its share of each region's rows. A tile
 // asks for one line of each after every `interval` steps; all at once they would fill the queue of outstanding misses
 // and hold up the tile's own loads.
 struct Fetch {
@@ -108,14 +109,34 @@ struct Fetch {
   const char* rest[2] = {};
   int64_t interval = kMaxLines;
 
-  Fetch() { offsets[0][0] = offsets[1][0] = 0; }
-  // `grain`: slices of the second region are multiples of it.
-  void Plan(const Region& left, const Region& right, int64_t grain, int64_t tiles, int64_t steps) {
+  // What an epilogue reads beside the tile itself.
+  const char* epilogue = nullptr;
+  int64_t epilogue_offsets[kMaxLines];
+
+  // `anywhere`: memory to ask for when there is nothing to ask for.
+  explicit Fetch(const void* anywhere = nullptr) : epilogue(static_cast<const char*>(anywhere)) {
+    offsets[0][0] = offsets[1][0] = 0;
+    std::fill(epilogue_offsets, epilogue_offsets + kMaxLines, 0);
+  }
+  // Arrays of rows `row_bytes` bytes apart; each tile, of `bytes` bytes a row, moves `epilogue` to its place in the
+  // first.
+  void PlanEpilogue(absl::Span<const void* const> arrays, int64_t row_bytes, int64_t bytes, int64_t steps) {
+    int64_t count = 0;
+    for (const void* array : arrays) {
+      const int64_t start = static_cast<const char*>(array) - static_cast<const char*>(arrays[0]);
+      for (int64_t row = 0; row < kTileRows; ++row) {
+        for (int64_t i = 0; i < bytes && count < kMaxLines; i += 64)
+          epilogue_offsets[count++] = start + row * row_bytes + i;
+      }
+    }
+    interval = std::min(interval, std::max<int64_t>(1, steps / std::max<int64_t>(1, count)));
+  }
+  void Plan(const Region& left, const Region& right, int64_t tiles, int64_t steps) {
     const Region regions[2] = {left, right};
     int64_t most = 1;
     for (int r = 0; r < 2; ++r) {
       const Region& region = regions[r];
-      rows[r] = RoundUp(DivideUp(region.rows, tiles), r == 1 ? grain : 1);
+      rows[r] = DivideUp(region.rows, tiles);
       base[r] = static_cast<const char*>(region.p);
       rest[r] = static_cast<const char*>(region.rest);
       split[r] = region.split;
@@ -168,6 +189,8 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
   for (int64_t step = 0; step < k;) {
     hwy::Prefetch(fetch.base[0] + fetch.offsets[0][line]);
     hwy::Prefetch(fetch.base[1] + fetch.offsets[1][line]);
+    // Into the second-level cache: the first is full of panels.
+    __builtin_prefetch(fetch.epilogue + fetch.epilogue_offsets[line], /*write=*/0, /*locality=*/2);
     ++line;
     const int64_t end = std::min(step + fetch.interval, k);
     do {
@@ -238,11 +261,66 @@ HWY_INLINE void AnyTile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const D
 template <typename T>
 inline constexpr T kZeroRow[kMaxKBlock<T>] = {};
 
-// Rows or columns that PackTransposed takes at once.
+// Rows or columns that PackTransposed takes at once: a full vector.
+#if HWY_TARGET == HWY_SCALAR
 template <typename T>
-inline constexpr int64_t kTransposed = HWY_TARGET == HWY_SCALAR ? 1 : 16 / sizeof(T);
+inline constexpr int64_t kTransposed = 1;
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+template <typename T>
+inline constexpr int64_t kTransposed = 64 / sizeof(T);
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+template <typename T>
+inline constexpr int64_t kTransposed = 32 / sizeof(T);
+#else
+template <typename T>
+inline constexpr int64_t kTransposed = 16 / sizeof(T);
+#endif
 
-// panel[k * width + i] = rows[i][k] for k < kc and i < count, a multiple of kTransposed.
+#if HWY_TARGET != HWY_SCALAR
+// 128-bit block b of the vector is at rows[b * (elements of a block)] + k. Gathering blocks while loading leaves only
+// transposes within them: half of the shuffles, which would wait for the ports that multiply.
+template <size_t kLanes, typename T>
+HWY_INLINE hn::Vec<hn::FixedTag<T, kLanes>> LoadBlocks(const T* const* rows, int64_t k) {
+  const hn::FixedTag<T, kLanes> d;
+  if constexpr (kLanes * sizeof(T) == 16) {
+    return hn::LoadU(d, rows[0] + k);
+  } else {
+    return hn::Combine(d, LoadBlocks<kLanes / 2>(rows + kLanes / 2, k), LoadBlocks<kLanes / 2>(rows, k));
+  }
+}
+
+// kLanes rows at once; see PackTransposed.
+template <size_t kLanes, typename T>
+HWY_INLINE void TransposeRows(const T* const* rows, int64_t kc, T* HWY_RESTRICT out, int64_t width) {
+  const hn::FixedTag<T, kLanes> d;
+  constexpr int64_t kBlock = 16 / sizeof(T);
+  int64_t k = 0;
+  for (; k + kBlock <= kc; k += kBlock, out += kBlock * width) {
+    const auto r0 = LoadBlocks<kLanes>(rows, k), r1 = LoadBlocks<kLanes>(rows + 1, k);
+    const auto low01 = hn::InterleaveLower(d, r0, r1), high01 = hn::InterleaveUpper(d, r0, r1);
+    if constexpr (kBlock == 4) {
+      const auto r2 = LoadBlocks<kLanes>(rows + 2, k), r3 = LoadBlocks<kLanes>(rows + 3, k);
+      const auto low23 = hn::InterleaveLower(d, r2, r3), high23 = hn::InterleaveUpper(d, r2, r3);
+      const hn::RepartitionToWide<decltype(d)> pairs;
+      const auto store = [&](auto a, auto b, T* to) HWY_ATTR {
+        const auto p = hn::BitCast(pairs, a), q = hn::BitCast(pairs, b);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, p, q)), d, to);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, p, q)), d, to + width);
+      };
+      store(low01, low23, out);
+      store(high01, high23, out + 2 * width);
+    } else {
+      hn::StoreU(low01, d, out);
+      hn::StoreU(high01, d, out + width);
+    }
+  }
+  for (; k < kc; ++k, out += width) {
+    for (size_t lane = 0; lane < kLanes; ++lane) out[lane] = rows[lane][k];
+  }
+}
+#endif
+
+// panel[k * width + i] = rows[i][k] for k < kc and i < count, a multiple of 16 bytes' elements.
 template <typename T>
 HWY_INLINE void PackTransposed(const T* const* rows, int64_t count, int64_t kc, T* HWY_RESTRICT panel, int64_t width) {
 #if HWY_TARGET == HWY_SCALAR
@@ -250,32 +328,13 @@ HWY_INLINE void PackTransposed(const T* const* rows, int64_t count, int64_t kc, 
     for (int64_t k = 0; k < kc; ++k) panel[k * width + i] = rows[i][k];
   }
 #else
-  const hn::CappedTag<T, 16 / sizeof(T)> d;
-  constexpr int64_t kBlock = kTransposed<T>;
-  for (int64_t i = 0; i < count; i += kBlock) {
-    const T* const* r = rows + i;
-    T* out = panel + i;
-    int64_t k = 0;
-    for (; k + kBlock <= kc; k += kBlock, out += kBlock * width) {
-      if constexpr (kBlock == 4) {
-        const auto r0 = hn::LoadU(d, r[0] + k), r1 = hn::LoadU(d, r[1] + k);
-        const auto r2 = hn::LoadU(d, r[2] + k), r3 = hn::LoadU(d, r[3] + k);
-        const auto low01 = hn::InterleaveLower(d, r0, r1), high01 = hn::InterleaveUpper(d, r0, r1);
-        const auto low23 = hn::InterleaveLower(d, r2, r3), high23 = hn::InterleaveUpper(d, r2, r3);
-        hn::StoreU(hn::ConcatLowerLower(d, low23, low01), d, out);
-        hn::StoreU(hn::ConcatUpperUpper(d, low23, low01), d, out + width);
-        hn::StoreU(hn::ConcatLowerLower(d, high23, high01), d, out + 2 * width);
-        hn::StoreU(hn::ConcatUpperUpper(d, high23, high01), d, out + 3 * width);
-      } else {
-        const auto r0 = hn::LoadU(d, r[0] + k), r1 = hn::LoadU(d, r[1] + k);
-        hn::StoreU(hn::InterleaveLower(d, r0, r1), d, out);
-        hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, out + width);
-      }
-    }
-    for (; k < kc; ++k, out += width) {
-      for (int64_t lane = 0; lane < kBlock; ++lane) out[lane] = r[lane][k];
-    }
+  constexpr int64_t kWide = kTransposed<T>, kBlock = 16 / sizeof(T);
+  int64_t i = 0;
+  for (; i + kWide <= count; i += kWide) TransposeRows<kWide>(rows + i, kc, panel + i, width);
+  if constexpr (kWide >= 4 * kBlock) {
+    for (; i + 2 * kBlock <= count; i += 2 * kBlock) TransposeRows<2 * kBlock>(rows + i, kc, panel + i, width);
   }
+  for (; i < count; i += kBlock) TransposeRows<kBlock>(rows + i, kc, panel + i, width);
 #endif
 }
 
@@ -335,9 +394,11 @@ HWY_INLINE void PackRightColumns(D d, const T* source, int64_t stride, const Rig
   }
 }
 
-// C = A B or C += A B on one piece; `scratch` as BlockScratchBytes says.
+// C = A B or C += A B on one piece; `scratch` as BlockScratchBytes says. Rows of what an epilogue reads lie `row_bytes`
+// apart.
 template <class D, class Product, typename T = hn::TFromD<D>>
-void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, bool accumulate, std::byte* scratch) {
+void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, bool accumulate, std::byte* scratch,
+                   const GemmEpilogue* epilogue = nullptr, int64_t row_bytes = 0) {
   const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
   const int64_t group = std::max<int64_t>(1, kGroupBytes / static_cast<int64_t>(sizeof(T)) / width) * width;
   const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
@@ -360,7 +421,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
   int64_t m = piece.m0;
   RightBlock block{piece.n0, std::min(group, columns), 0, std::min(k_block, k)};
   if (product.packs_right) product.PackRight(d, block, 0, right_rows(block), right_panels);
-  Fetch fetch;
+  Fetch fetch(scratch);
   while (true) {
     const int64_t m_end = std::min(m + row_block, piece.m1);
     if (block.n == piece.n0) {
@@ -368,7 +429,8 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       const int64_t in_place = product.packs_left ? 0 : tail % 4 != 0 ? m_end - m - tail : m_end - m;
       product.PackLeft(m + in_place, m_end - m - in_place, block.k0, block.kc, left_panels + in_place * block.kc);
     }
-    // The next block of B is fetched and packed a slice per tile: the arithmetic hides what it waits for.
+    // The next block of B is fetched a slice per tile, and packed as soon as it has been: the arithmetic hides the
+    // wait.
     RightBlock next = block;
     int64_t next_m = m;
     next.n += block.columns;
@@ -383,7 +445,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
     const bool last = next_m == piece.m1;
     next.columns = std::min(group, piece.n1 - next.n);
     next.kc = std::min(k_block, k - next.k0);
-    int64_t next_rows = 0, slice_rows = 0;
+    int64_t next_rows = 0, fetched = 0, packed = 0;
     if (!last) {
       const int64_t tiles = DivideUp(block.columns, width) * DivideUp(m_end - m, kTileRows);
       Region left_region, right_region;
@@ -392,12 +454,15 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       }
       if (product.packs_right && !(keeps_right && next_m > piece.m0)) {
         next_rows = right_rows(next);
-        slice_rows = RoundUp(DivideUp(next_rows, tiles), grain);
         right_region = product.RightRegion(next);
       }
-      fetch.Plan(left_region, right_region, grain, tiles, block.kc);
+      fetch.Plan(left_region, right_region, tiles, block.kc);
     }
-    int64_t packed = 0;
+    const bool finishes = epilogue != nullptr && block.k0 + block.kc == k;
+    const bool reads = finishes && !epilogue->reads.empty();
+    if (reads) {
+      fetch.PlanEpilogue(epilogue->reads, row_bytes, width * static_cast<int64_t>(sizeof(T)), block.kc);
+    }
     for (int64_t j = 0; j < block.columns; j += width) {
       Destination<T> c;
       c.num_columns = std::min(width, block.columns - j);
@@ -414,12 +479,14 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       for (int64_t i = m; i < m_end; i += kTileRows) {
         c.num_rows = static_cast<int>(std::min<int64_t>(kTileRows, m_end - i));
         product.Rows(i, c.num_rows, block.n + j, c.rows);
-        if (packed < next_rows) {
-          const int64_t end = std::min(packed + slice_rows, next_rows);
+        if (reads) {
+          fetch.epilogue = static_cast<const char*>(epilogue->reads[0]) + i * row_bytes +
+                           (block.n + j) * static_cast<int64_t>(sizeof(T));
+        }
+        if (const int64_t end = std::min(fetched / grain * grain, next_rows); packed < end) {
           product.PackRight(d, next, packed, end, next_panels);
           packed = end;
         }
-        fetch.NextTile();
         if (product.packs_left || c.num_rows % 4 != 0) {
           AnyTile<true>(d, block.kc, LeftPanel<T>{left_panels + (i - m) * block.kc, 1, kTileRows}, right, c, fetch);
         } else {
@@ -430,8 +497,12 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
             AnyTile<false>(d, block.kc, left, right, c, fetch);
           }
         }
+        fetched += fetch.rows[1];
+        fetch.NextTile();
       }
     }
+    if (packed < next_rows) product.PackRight(d, next, packed, next_rows, next_panels);
+    if (finishes) epilogue->run(m, m_end - m, block.n, block.columns);
     if (last) return;
     block = next;
     m = next_m;

@@ -15,8 +15,9 @@ namespace autodiff {
 namespace {
 
 struct Case {
-  int64_t m, k, n;
+  int64_t m, k, n;  // k of each term
   bool transpose_a, transpose_b;
+  int64_t terms = 1;
 };
 
 Tensor Uniform(int64_t elements, std::mt19937& random) {
@@ -29,6 +30,17 @@ Tensor Uniform(int64_t elements, std::mt19937& random) {
 void Run(const Case& s, ThreadPool& pool) {
   std::mt19937 random(1);
   const Tensor a = Uniform(s.m * s.k, random), b = Uniform(s.k * s.n, random);
+  std::vector<Tensor> more;
+  std::vector<GemmTerm<float>> also;
+  for (int64_t t = 1; t < s.terms; ++t) {
+    more.push_back(Uniform(s.m * s.k, random));
+    more.push_back(Uniform(s.k * s.n, random));
+    also.push_back({.k = s.k,
+                    .a = more[more.size() - 2].data<float>().data(),
+                    .lda = s.transpose_a ? s.m : s.k,
+                    .b = more.back().data<float>().data(),
+                    .ldb = s.transpose_b ? s.k : s.n});
+  }
   Tensor c(Shape{s.m * s.n});
   const GemmArgs<float> args{.m = s.m,
                              .n = s.n,
@@ -40,17 +52,19 @@ void Run(const Case& s, ThreadPool& pool) {
                              .ldb = s.transpose_b ? s.k : s.n,
                              .transpose_b = s.transpose_b,
                              .c = c.data<float>().data(),
-                             .ldc = s.n};
+                             .ldc = s.n,
+                             .also = also};
   std::vector<AlignedBytes> scratch;
   for (int t = 0; t < pool.threads(); ++t) {
-    scratch.push_back(AllocateAligned(GemmScratchBytes(s.m, s.n, s.k, DType::kF32)));
+    scratch.push_back(AllocateAligned(GemmScratchBytes(s.m, s.n, s.terms * s.k, DType::kF32)));
   }
-  const double flops = 2.0 * static_cast<double>(s.m * s.n * s.k);
+  const double flops = 2.0 * static_cast<double>(s.m * s.n * s.terms * s.k);
   const Share share = ShareOfPeak(
       flops, [&] { pool.Run([&](int t) { Gemm(args, t, pool.threads(), scratch[static_cast<size_t>(t)].get()); }); });
-  std::printf("%5ld x %4ld x %4ld %s%s  %9.2f us  %6.1f GFLOP/s  %5.1f %% of one core's peak [%4.1f, %4.1f]\n", s.m,
-              s.k, s.n, s.transpose_a ? "A'" : "  ", s.transpose_b ? "B'" : "  ", share.seconds * 1e6,
-              flops / share.seconds * 1e-9, 100 * share.median, 100 * share.least, 100 * share.greatest);
+  std::printf("%5ld x %4ld x %4ld %s%s %s  %9.2f us  %6.1f GFLOP/s  %5.1f %% of one core's peak [%4.1f, %4.1f]\n", s.m,
+              s.k, s.n, s.transpose_a ? "A'" : "  ", s.transpose_b ? "B'" : "  ",
+              s.terms == 2 ? "+ the same" : "          ", share.seconds * 1e6, flops / share.seconds * 1e-9,
+              100 * share.median, 100 * share.least, 100 * share.greatest);
   std::fflush(stdout);
 }
 
@@ -66,6 +80,8 @@ int main(int argc, char** argv) {
            {128, 1024, 1024, false, true},
            {784, 128, 1024, true, false},
            {1024, 128, 1024, true, false},
+           {784, 128, 1024, true, false, 2},
+           {1024, 128, 1024, true, false, 2},
            {1024, 1024, 1024, false, false},
            {1024, 784, 1024, false, false},
            {512, 128, 128, false, false},
