@@ -161,7 +161,8 @@ Chain<T>::Chain(const ChainSpec& spec) : spec_(spec) {
     const int64_t period = spec_.loads[i].dense ? 0 : Period(spec_.loads[i]);
     operands_[num_constants + i].prefilled = period > 0 && (tile_ % period == 0 || tile_ >= spec_.num_elements);
   }
-  scratch_bytes_ = EdgesOffset() + static_cast<int64_t>(operands_.size()) * kLine +
+  scratch_bytes_ = PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*))) + num_uniform_ * kLine +
+                   static_cast<int64_t>(operands_.size()) * kLine +
                    slots * PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
 }
 
@@ -196,20 +197,18 @@ void Chain<T>::Fill(const ChainLoad& load, const T* from, int64_t begin, int64_t
 }
 
 template <typename T>
-int64_t Chain<T>::EdgesOffset() const {
-  return PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*))) + num_uniform_ * kLine;
-}
-
-template <typename T>
-T** Chain<T>::Prepare(std::byte* const* bases, std::byte* scratch, int64_t begin) const {
+void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int parts) const {
+  const auto [first, last] = Split(spec_.num_elements, tile_, part, parts);
+  if (first >= last) return;
   T** const at = reinterpret_cast<T**>(scratch);
   std::byte* const uniform = scratch + PaddedBytes(static_cast<int64_t>(operands_.size() * sizeof(T*)));
-  std::byte* const slots = scratch + EdgesOffset() + static_cast<int64_t>(operands_.size()) * kLine;
+  std::byte* const edges = uniform + num_uniform_ * kLine;
+  std::byte* const slots = edges + static_cast<int64_t>(operands_.size()) * kLine;
   const int64_t slot_bytes = PaddedBytes(tile_ * static_cast<int64_t>(sizeof(T)));
   for (size_t i = 0; i < operands_.size(); ++i) {
     const Operand& operand = operands_[i];
     if (operand.source == Source::kMemory) {
-      at[i] = reinterpret_cast<T*>(bases[operand.location.space] + operand.location.offset) + begin;
+      at[i] = reinterpret_cast<T*>(bases[operand.location.space] + operand.location.offset) + first;
     } else if (operand.source == Source::kUniform) {
       at[i] = reinterpret_cast<T*>(uniform + operand.slot * kLine);
     } else {
@@ -225,15 +224,36 @@ T** Chain<T>::Prepare(std::byte* const* bases, std::byte* scratch, int64_t begin
            reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), 0, n, at[i]);
     }
   }
-  return at;
+  for (int64_t begin = first; begin < last; begin += tile_) {
+    const int64_t n = std::min(tile_, last - begin);
+    const int64_t whole = n - n % (kLine / static_cast<int64_t>(sizeof(T)));
+    for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
+      const Operand& operand = operands_[i];
+      if (operand.source != Source::kRefilledSlot || operand.prefilled) continue;
+      Fill(spec_.loads[static_cast<size_t>(operand.load)],
+           reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
+    }
+    // While the ops run over this tile, the next one's memory is on its way.
+    const bool prefetch = prefetch_ && begin + tile_ < last;
+    for (size_t i = 0; i < calls_.size(); ++i) {
+      const Call& call = calls_[i];
+      for (size_t s = i * streams_.size() / calls_.size(); prefetch && s < (i + 1) * streams_.size() / calls_.size();
+           ++s) {
+        Prefetch(at[streams_[s]] + tile_, std::min(tile_, last - begin - tile_));
+      }
+      if (whole > 0) call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(whole));
+    }
+    if (whole < n) RunEdge(at, edges, whole, n - whole);
+    for (size_t i = 0; i < operands_.size(); ++i) {
+      if (operands_[i].source == Source::kMemory) at[i] += tile_;
+    }
+  }
 }
 
 // The last elements, which do not fill a vector: kernels read and write whole ones, but what follows in memory may be
 // another shard's. So they work on copies.
 template <typename T>
-void Chain<T>::RunEdge(T* const* at, int64_t begin, int64_t n) const {
-  // Edges lie behind the pointers and the uniform operands, see Prepare.
-  std::byte* const edges = reinterpret_cast<std::byte*>(const_cast<T**>(at)) + EdgesOffset();
+void Chain<T>::RunEdge(T** at, std::byte* edges, int64_t begin, int64_t n) const {
   const size_t bytes = static_cast<size_t>(n) * sizeof(T);
   const size_t results = operands_.size() - spec_.ops.size();
   const auto own = [&](size_t i) { return reinterpret_cast<T*>(edges + static_cast<int64_t>(i) * kLine); };
@@ -251,71 +271,6 @@ void Chain<T>::RunEdge(T* const* at, int64_t begin, int64_t n) const {
   for (size_t i = results; i < operands_.size(); ++i) {
     if (operands_[i].source == Source::kMemory) std::memcpy(at[i] + begin, own(i), bytes);
   }
-}
-
-template <typename T>
-void Chain<T>::RunTile(std::byte* const* bases, T* const* at, int64_t begin, int64_t n, bool aligned,
-                       int64_t next) const {
-  for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
-    const Operand& operand = operands_[i];
-    if (operand.source != Source::kRefilledSlot || (operand.prefilled && aligned)) continue;
-    Fill(spec_.loads[static_cast<size_t>(operand.load)],
-         reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
-  }
-  const int64_t whole = n - n % (kLine / static_cast<int64_t>(sizeof(T)));
-  for (size_t i = 0; i < calls_.size(); ++i) {
-    const Call& call = calls_[i];
-    // While the ops run over this tile, the next one's memory is on its way.
-    for (size_t s = i * streams_.size() / calls_.size(); next > 0 && s < (i + 1) * streams_.size() / calls_.size();
-         ++s) {
-      Prefetch(at[streams_[s]] + n, next);
-    }
-    if (whole > 0) call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(whole));
-  }
-  if (whole < n) RunEdge(at, whole, n - whole);
-}
-
-template <typename T>
-void Chain<T>::Advance(T** at, int64_t elements) const {
-  for (size_t i = 0; i < operands_.size(); ++i) {
-    if (operands_[i].source == Source::kMemory) at[i] += elements;
-  }
-}
-
-template <typename T>
-void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int parts) const {
-  const auto [first, last] = Split(spec_.num_elements, tile_, part, parts);
-  if (first >= last) return;
-  T** const at = Prepare(bases, scratch, first);
-  for (int64_t begin = first; begin < last; begin += tile_) {
-    const int64_t n = std::min(tile_, last - begin);
-    RunTile(bases, at, begin, n, /*aligned=*/true, prefetch_ ? std::min(tile_, last - begin - n) : 0);
-    Advance(at, n);
-  }
-}
-
-template <typename T>
-void Chain<T>::RunRows(std::byte* const* bases, std::byte* scratch, int64_t begin, int64_t rows, int64_t stride,
-                       int64_t length) const {
-  T** const at = Prepare(bases, scratch, begin);
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t done = 0; done < length; done += tile_) {
-      const int64_t n = std::min(tile_, length - done);
-      RunTile(bases, at, begin + row * stride + done, n, /*aligned=*/false, /*next=*/0);
-      Advance(at, n);
-    }
-    Advance(at, stride - length);
-  }
-}
-
-template <typename T>
-int Chain<T>::Streams(std::byte* const* bases, const T** to, int most) const {
-  int count = 0;
-  for (int i : streams_) {
-    const Location& at = operands_[static_cast<size_t>(i)].location;
-    if (count < most) to[count++] = reinterpret_cast<const T*>(bases[at.space] + at.offset);
-  }
-  return count;
 }
 
 template class Chain<float>;

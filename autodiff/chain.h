@@ -55,14 +55,6 @@ class Chain {
   // Computes part `part` of `parts` of the elements. `scratch` is aligned and this thread's own.
   void Run(std::byte* const* bases, std::byte* scratch, int part, int parts) const;
 
-  // Computes a rectangle of the elements: `length` of them from `begin` on, then from begin + stride on, `rows` times.
-  // begin, stride and length are multiples of 64 bytes.
-  void RunRows(std::byte* const* bases, std::byte* scratch, int64_t begin, int64_t rows, int64_t stride,
-               int64_t length) const;
-
-  // Sets up to `most` addresses of element 0 of the arrays that the chain goes over; returns how many.
-  int Streams(std::byte* const* bases, const T** to, int most) const;
-
  private:
   // How an operand's tile is found.
   enum class Source : uint8_t { kMemory, kUniform, kSlot, kRefilledSlot };
@@ -80,15 +72,9 @@ class Chain {
   };
 
   void Fill(const ChainLoad& load, const T* from, int64_t begin, int64_t n, T* to) const;
-  // Where the operands are, those in memory at element `begin`; fills what is the same in all tiles.
-  T** Prepare(std::byte* const* bases, std::byte* scratch, int64_t begin) const;
-  // The `n` elements from `begin` on. aligned: begin is a multiple of the tile. `next` elements after them are fetched.
-  void RunTile(std::byte* const* bases, T* const* at, int64_t begin, int64_t n, bool aligned, int64_t next) const;
-  void Advance(T** at, int64_t elements) const;
   bool IsUniform(int operand) const { return operands_[static_cast<size_t>(operand)].source == Source::kUniform; }
   void MarkUniform();
-  void RunEdge(T* const* at, int64_t begin, int64_t n) const;
-  int64_t EdgesOffset() const;
+  void RunEdge(T** at, std::byte* edges, int64_t begin, int64_t n) const;
   void ChooseTile(int slots);
 
   ChainSpec spec_;

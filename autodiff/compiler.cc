@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "autodiff/passes/epilogues.h"
 #include "autodiff/passes/memory.h"
 #include "autodiff/passes/schedule.h"
 #include "autodiff/passes/simplify.h"
@@ -78,11 +77,9 @@ void Compiler::Schedule() {
   }
 
   steps_ = autodiff::Schedule(graph, roots_, fuse_);
-  if (fuse_) FuseEpilogues(graph, roots_, steps_);
   step_of_.assign(static_cast<size_t>(graph.size()), -1);
   for (size_t s = 0; s < steps_.size(); ++s) {
     for (int id : steps_[s].nodes) step_of_[static_cast<size_t>(id)] = static_cast<int>(s);
-    if (steps_[s].product >= 0) step_of_[static_cast<size_t>(steps_[s].product)] = static_cast<int>(s);
     if (steps_[s].nodes.size() > 1) stats.fused_nodes += static_cast<int>(steps_[s].nodes.size());
   }
 }
@@ -114,15 +111,6 @@ void Compiler::Place() {
           constant_space_.emplace(root, 0);
         }
       }
-    }
-    const int product = steps_[static_cast<size_t>(s)].product;
-    if (product < 0) continue;
-    stored_[static_cast<size_t>(product)] = true;
-    for (int input : graph_->node(product).inputs) {
-      use(input, s, true);
-      const int root = StorageOf(*graph_, input).node;
-      const OpKind kind = graph_->node(root).kind;
-      if (kind == OpKind::kTensor || kind == OpKind::kConstant) constant_space_.emplace(root, 0);
     }
   }
   for (int root : roots_) {
@@ -169,14 +157,9 @@ void Compiler::Place() {
 }
 
 // Whether chain `step` may write the value of `producer` over the memory of the value `victim`: every read of it is
-// over, or is dense and comes no later in the chain than the write. What the chain's product reads it reads to the end.
+// over, or is dense and comes no later in the chain than the write.
 bool Compiler::CanOverwrite(int step, int victim, int producer) const {
   if (graph_->node(producer).kind != OpKind::kElementwise) return false;
-  if (const int product = steps_[static_cast<size_t>(step)].product; product >= 0) {
-    for (int input : graph_->node(product).inputs) {
-      if (StorageOf(*graph_, input).node == victim) return false;
-    }
-  }
   for (int id : steps_[static_cast<size_t>(step)].nodes) {
     for (int input : graph_->node(id).inputs) {
       int source = input;

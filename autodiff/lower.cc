@@ -21,9 +21,6 @@ namespace {
 // Below this many elements (or multiply-adds / 16) the threads' meeting costs more than it saves.
 constexpr int64_t kParallelWork = 16 << 10;
 
-// A product fetches at most this many arrays for its epilogue.
-constexpr size_t kMaxFetched = 4;
-
 template <typename T>
 const T* Read(std::byte* const* bases, const Location& at) {
   return reinterpret_cast<const T*>(bases[at.space] + at.offset);
@@ -118,10 +115,8 @@ struct Factors {
   int64_t k = 0;  // of a matrix product
 };
 
-// A product, with the chain that is its epilogue if any.
 template <typename T>
-Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where,
-                              std::shared_ptr<const Chain<T>> chain = nullptr) {
+Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where) {
   const Node& n = tape.node(id);
   const bool ta = n.attributes[0] != 0, tb = n.attributes[1] != 0;
   const int rank = n.shape.rank();
@@ -140,8 +135,7 @@ Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where,
   }
   const Location to = where(id);
   out.writes = {to};
-  const int64_t gemm_scratch = PaddedBytes(GemmScratchBytes(rows, columns, total, DTypeOf<T>()));
-  out.scratch_bytes = gemm_scratch + (chain == nullptr ? 0 : chain->scratch_bytes());
+  out.scratch_bytes = GemmScratchBytes(rows, columns, total, DTypeOf<T>());
   out.parallel = batch * rows * columns * total / 16 >= kParallelWork;
   out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
     auto product = [&](int64_t i, int p, int ps) {
@@ -151,20 +145,6 @@ Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where,
         here[t] = {f.k, Read<T>(bases, f.a) + i * rows * f.k, ta ? rows : f.k, Read<T>(bases, f.b) + i * f.k * columns,
                    tb ? f.k : columns};
       }
-      T* const c = Write<T>(bases, to) + i * rows * columns;
-      const auto finish = [&](int64_t row, int64_t height, int64_t column, int64_t width) {
-        chain->RunRows(bases, scratch + gemm_scratch, row * columns + column, height, columns, width);
-      };
-      std::array<const T*, kMaxFetched + 1> streams;
-      std::array<const void*, kMaxFetched + 1> reads;
-      size_t num_reads = 0;
-      if (chain != nullptr) {
-        const int count = chain->Streams(bases, streams.data(), static_cast<int>(streams.size()));
-        for (int s = 0; s < count; ++s) {
-          if (streams[static_cast<size_t>(s)] != c) reads[num_reads++] = streams[static_cast<size_t>(s)];
-        }
-      }
-      const GemmEpilogue epilogue = {.run = finish, .reads = absl::MakeConstSpan(reads).subspan(0, num_reads)};
       const GemmArgs<T> args = {.m = rows,
                                 .n = columns,
                                 .k = here[0].k,
@@ -174,10 +154,9 @@ Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where,
                                 .b = here[0].b,
                                 .ldb = here[0].ldb,
                                 .transpose_b = tb,
-                                .c = c,
+                                .c = Write<T>(bases, to) + i * rows * columns,
                                 .ldc = columns,
-                                .also = absl::MakeConstSpan(here).subspan(1, terms.size() - 1),
-                                .epilogue = chain == nullptr ? nullptr : &epilogue};
+                                .also = absl::MakeConstSpan(here).subspan(1, terms.size() - 1)};
       Gemm<T>(args, p, ps, scratch);
     };
     if (batch >= parts) {
@@ -367,20 +346,12 @@ ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& wh
 
 Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored, bool fuse) {
   const ChainSpec spec = MakeChainSpec(tape, step, where, stored, fuse);
-  const bool f32 = tape.dtype() == DType::kF32;
-  Instruction out;
-  if (step.product < 0) {
-    out = f32 ? ChainInstruction<float>(spec) : ChainInstruction<double>(spec);
-  } else {
-    out = f32 ? MatmulInstruction(tape, step.product, where, std::make_shared<const Chain<float>>(spec))
-              : MatmulInstruction(tape, step.product, where, std::make_shared<const Chain<double>>(spec));
-    out.name = Describe(tape, step.product);
-  }
+  Instruction out = tape.dtype() == DType::kF32 ? ChainInstruction<float>(spec) : ChainInstruction<double>(spec);
   for (const ChainLoad& load : spec.loads) out.reads.push_back(load.location);
   for (const ChainOp& op : spec.ops) {
     if (op.stored) out.writes.push_back(op.location);
   }
-  out.parallel = out.parallel || spec.num_elements * static_cast<int64_t>(spec.ops.size()) >= kParallelWork;
+  out.parallel = spec.num_elements * static_cast<int64_t>(spec.ops.size()) >= kParallelWork;
   for (int id : step.nodes) absl::StrAppend(&out.name, out.name.empty() ? "" : "; ", Describe(tape, id));
   return out;
 }

@@ -30,7 +30,7 @@ using LocationOf = std::function<Location(int id)>;
 // Whether the value of a node of a chain must be in memory.
 using IsStored = std::function<bool(int id)>;
 
-// The chain of a step of elementwise nodes; it reads a product that it is the epilogue of like any other value.
+// The chain of a step of elementwise nodes.
 ChainSpec MakeChainSpec(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored, bool fuse);
 
 Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& where, const IsStored& stored, bool fuse);

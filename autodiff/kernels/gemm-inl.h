@@ -25,7 +25,6 @@
 #include <cstdint>
 
 #include "autodiff/kernels/blocking.h"
-#include "autodiff/kernels/gemm.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -109,28 +108,7 @@ struct Fetch {
   const char* rest[2] = {};
   int64_t interval = kMaxLines;
 
-  // What an epilogue reads beside the tile itself.
-  const char* epilogue = nullptr;
-  int64_t epilogue_offsets[kMaxLines];
-
-  // `anywhere`: memory to ask for when there is nothing to ask for.
-  explicit Fetch(const void* anywhere = nullptr) : epilogue(static_cast<const char*>(anywhere)) {
-    offsets[0][0] = offsets[1][0] = 0;
-    std::fill(epilogue_offsets, epilogue_offsets + kMaxLines, 0);
-  }
-  // Arrays of rows `row_bytes` bytes apart; each tile, of `bytes` bytes a row, moves `epilogue` to its place in the
-  // first.
-  void PlanEpilogue(absl::Span<const void* const> arrays, int64_t row_bytes, int64_t bytes, int64_t steps) {
-    int64_t count = 0;
-    for (const void* array : arrays) {
-      const int64_t start = static_cast<const char*>(array) - static_cast<const char*>(arrays[0]);
-      for (int64_t row = 0; row < kTileRows; ++row) {
-        for (int64_t i = 0; i < bytes && count < kMaxLines; i += 64)
-          epilogue_offsets[count++] = start + row * row_bytes + i;
-      }
-    }
-    interval = std::min(interval, std::max<int64_t>(1, steps / std::max<int64_t>(1, count)));
-  }
+  Fetch() { offsets[0][0] = offsets[1][0] = 0; }
   void Plan(const Region& left, const Region& right, int64_t tiles, int64_t steps) {
     const Region regions[2] = {left, right};
     int64_t most = 1;
@@ -189,8 +167,6 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
   for (int64_t step = 0; step < k;) {
     hwy::Prefetch(fetch.base[0] + fetch.offsets[0][line]);
     hwy::Prefetch(fetch.base[1] + fetch.offsets[1][line]);
-    // Into the second-level cache: the first is full of panels.
-    __builtin_prefetch(fetch.epilogue + fetch.epilogue_offsets[line], /*write=*/0, /*locality=*/2);
     ++line;
     const int64_t end = std::min(step + fetch.interval, k);
     do {
@@ -394,11 +370,9 @@ HWY_INLINE void PackRightColumns(D d, const T* source, int64_t stride, const Rig
   }
 }
 
-// C = A B or C += A B on one piece; `scratch` as BlockScratchBytes says. Rows of what an epilogue reads lie `row_bytes`
-// apart.
+// C = A B or C += A B on one piece; `scratch` as BlockScratchBytes says.
 template <class D, class Product, typename T = hn::TFromD<D>>
-void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, bool accumulate, std::byte* scratch,
-                   const GemmEpilogue* epilogue = nullptr, int64_t row_bytes = 0) {
+void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, bool accumulate, std::byte* scratch) {
   const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
   const int64_t group = std::max<int64_t>(1, kGroupBytes / static_cast<int64_t>(sizeof(T)) / width) * width;
   const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
@@ -421,7 +395,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
   int64_t m = piece.m0;
   RightBlock block{piece.n0, std::min(group, columns), 0, std::min(k_block, k)};
   if (product.packs_right) product.PackRight(d, block, 0, right_rows(block), right_panels);
-  Fetch fetch(scratch);
+  Fetch fetch;
   while (true) {
     const int64_t m_end = std::min(m + row_block, piece.m1);
     if (block.n == piece.n0) {
@@ -458,11 +432,6 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       }
       fetch.Plan(left_region, right_region, tiles, block.kc);
     }
-    const bool finishes = epilogue != nullptr && block.k0 + block.kc == k;
-    const bool reads = finishes && !epilogue->reads.empty();
-    if (reads) {
-      fetch.PlanEpilogue(epilogue->reads, row_bytes, width * static_cast<int64_t>(sizeof(T)), block.kc);
-    }
     for (int64_t j = 0; j < block.columns; j += width) {
       Destination<T> c;
       c.num_columns = std::min(width, block.columns - j);
@@ -479,10 +448,6 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       for (int64_t i = m; i < m_end; i += kTileRows) {
         c.num_rows = static_cast<int>(std::min<int64_t>(kTileRows, m_end - i));
         product.Rows(i, c.num_rows, block.n + j, c.rows);
-        if (reads) {
-          fetch.epilogue = static_cast<const char*>(epilogue->reads[0]) + i * row_bytes +
-                           (block.n + j) * static_cast<int64_t>(sizeof(T));
-        }
         if (const int64_t end = std::min(fetched / grain * grain, next_rows); packed < end) {
           product.PackRight(d, next, packed, end, next_panels);
           packed = end;
@@ -502,7 +467,6 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       }
     }
     if (packed < next_rows) product.PackRight(d, next, packed, next_rows, next_panels);
-    if (finishes) epilogue->run(m, m_end - m, block.n, block.columns);
     if (last) return;
     block = next;
     m = next_m;

@@ -187,7 +187,7 @@ template <int kRows, int kVectors, class D, typename T = hn::TFromD<D>>
 int64_t Strips(D d, int64_t kc, LeftPanel<T> a, RightPanel<T> b, int64_t j, int64_t end, bool add, T* c, int64_t row,
                int64_t column) {
   const int64_t width = kVectors * static_cast<int64_t>(hn::Lanes(d));
-  Fetch fetch(b.p);
+  Fetch fetch;
   for (; j + width <= end; j += width) {
     Destination<T> out;
     for (int i = 0; i < kRows; ++i) out.rows[i] = c + i * row + j * column;
@@ -217,7 +217,7 @@ void FewRows(int64_t n0, int64_t n1, int64_t k, LeftPanel<T> a, RightPanel<T> b,
     if (j < n1) {
       T* panel = reinterpret_cast<T*>(scratch);
       PackRows(right.p + j, right.step, n1 - j, kc, panel, lanes);
-      Fetch fetch(scratch);
+      Fetch fetch;
       Destination<T> out;
       for (int i = 0; i < kRows; ++i) out.rows[i] = c + i * row + j * column;
       out.column = column;
@@ -274,11 +274,6 @@ void FewPiece(const GemmArgs<T>& g, const Piece& piece, std::byte* scratch) {
 }
 
 template <typename T>
-void Finish(const GemmArgs<T>& g, const Piece& p) {
-  if (g.epilogue != nullptr) g.epilogue->run(p.m0, p.m1 - p.m0, p.n0, p.n1 - p.n0);
-}
-
-template <typename T>
 void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   int64_t k = g.k;
   for (const GemmTerm<T>& term : g.also) k += term.k;
@@ -290,7 +285,7 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
         std::fill(g.c + i * g.ldc + piece.n0, g.c + i * g.ldc + piece.n1, T{0});
       }
     }
-    return Finish(g, piece);
+    return;
   }
   if (std::min(g.m, g.n) <= kFew) {
     GemmArgs<T> one = g;
@@ -299,7 +294,7 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
         FewPiece(one, piece, scratch);
         one.accumulate = true;
       }
-      if (t == g.also.size()) return Finish(g, piece);
+      if (t == g.also.size()) return;
       const GemmTerm<T>& term = g.also[t];
       one.k = term.k, one.a = term.a, one.lda = term.lda, one.b = term.b, one.ldb = term.ldb;
     }
@@ -318,7 +313,7 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
       .packs_right = joined || g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
       .right_transposed = g.transpose_b,
   };
-  MultiplyPiece(hn::ScalableTag<T>(), product, piece, k, g.accumulate, scratch, g.epilogue, g.ldc * size);
+  MultiplyPiece(hn::ScalableTag<T>(), product, piece, k, g.accumulate, scratch);
 }
 
 void GemmF32(const GemmArgs<float>& args, int part, int parts, std::byte* scratch) {

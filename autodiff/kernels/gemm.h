@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "autodiff/tensor.h"
 
@@ -24,13 +23,6 @@ struct GemmTerm {
   int64_t lda = 0;
   const T* b = nullptr;
   int64_t ldb = 0;
-};
-
-// What is to be done with each rectangle of C once it is final, by the thread that computed it. Rectangles begin and
-// end at multiples of 16 columns or at C's edge.
-struct GemmEpilogue {
-  absl::FunctionRef<void(int64_t i, int64_t rows, int64_t j, int64_t columns)> run;
-  absl::Span<const void* const> reads;  // arrays laid out like C, fetched into the cache before `run` reads them
 };
 
 // C[m, n] = op(A)[m, k] op(B)[k, n] + the products of `also`, all transposed alike: one product whose summed axis is
@@ -49,7 +41,6 @@ struct GemmArgs {
   int64_t ldc = 0;
   bool accumulate = false;  // C += instead of C =
   absl::Span<const GemmTerm<T>> also = {};
-  const GemmEpilogue* epilogue = nullptr;
 };
 
 // What Gemm needs at `scratch` for any part of this product, for either value of the flags; k counts all terms.

@@ -20,7 +20,6 @@ namespace autodiff {
 // One instruction to be: a chain of elementwise nodes, in order, or a single other node.
 struct Step {
   std::vector<int> nodes;
-  int product = -1;  // the product whose epilogue the chain is, if any; see epilogues.h
 };
 
 // Whether a node only renames its input's memory: its value starts `*offset` elements into it.
