@@ -272,7 +272,8 @@ absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path) {
   for (const Entry& entry : entries) {
     Tensor tensor(entry.shape, entry.dtype);
     const uint64_t offset = header->data_begin + entry.begin;
-    if (absl::Status status = reader->Read(offset, entry.end - entry.begin, tensor.bytes()); !status.ok()) return status;
+    if (absl::Status status = reader->Read(offset, entry.end - entry.begin, tensor.bytes()); !status.ok())
+      return status;
     file.tensors.emplace_back(entry.name, std::move(tensor));
   }
   return file;

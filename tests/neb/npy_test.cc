@@ -182,7 +182,7 @@ TEST(ReadNpyTest, EveryTruncationIsAnError) {
 TEST(ReadNpyTest, EveryByteOfTheHeaderMayBeWrong) {
   const std::string whole = Float32File();
   for (size_t i = 0; i < 128; ++i) {
-    for (int value = 0; value < 256; value += i < 70 ? 3 : 17) {
+    for (int value = 0; value < 256; value += 17) {
       std::string changed = whole;
       changed[i] = static_cast<char>(value);
       const absl::StatusOr<Tensor> x = ReadBytes(changed);
