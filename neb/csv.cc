@@ -55,9 +55,10 @@ std::vector<std::string_view> Fields(std::string_view line, char separator) {
   return fields;
 }
 
-// Whether it reads as a number at all, be it too large or NaN.
+// Whether it reads as a decimal number at all, be it too large or NaN.
 bool ToNumber(std::string_view text, float& value) {
-  return absl::SimpleAtof(absl::string_view(text.data(), text.size()), &value);
+  const bool hexadecimal = text.find_first_of("xX") != std::string_view::npos;  // absl takes these too
+  return !hexadecimal && absl::SimpleAtof(absl::string_view(text.data(), text.size()), &value);
 }
 
 // Short, and without what would break a line of text.

@@ -43,7 +43,7 @@ std::string Float32File() {
 Tensor Float32Tensor() { return Tensor::From<float>({2, 3}, {1, -2, 3.5f, 0, 0.1f, 7}); }
 
 absl::StatusOr<Tensor> ReadBytes(const std::string& bytes, int64_t max_rows = 1'000'000) {
-  const std::string path = NewFolder("read") + "/x.npy";
+  const std::string path = testing::TempDir() + "/x.npy";
   Spill(path, bytes);
   return ReadNpy(path, max_rows);
 }
@@ -182,7 +182,7 @@ TEST(ReadNpyTest, EveryTruncationIsAnError) {
 TEST(ReadNpyTest, EveryByteOfTheHeaderMayBeWrong) {
   const std::string whole = Float32File();
   for (size_t i = 0; i < 128; ++i) {
-    for (int value = 0; value < 256; value += 17) {
+    for (const int value : {0, whole[i] + 1, ~whole[i], int{'9'}}) {
       std::string changed = whole;
       changed[i] = static_cast<char>(value);
       const absl::StatusOr<Tensor> x = ReadBytes(changed);
