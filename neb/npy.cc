@@ -166,7 +166,7 @@ absl::StatusOr<NpyWriter> NpyWriter::Create(const std::string& path, const Shape
 NpyWriter::NpyWriter(NpyWriter&& other) noexcept
     : path_(std::move(other.path_)),
       fd_(std::exchange(other.fd_, -1)),
-      row_shape_(other.row_shape_),
+      row_shape_(std::move(other.row_shape_)),
       dtype_(other.dtype_),
       rows_(other.rows_),
       status_(std::move(other.status_)) {}
