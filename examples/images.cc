@@ -21,16 +21,20 @@
 #include "autodiff/parallel.h"
 #include "neb/cli/progress.h"
 #include "neb/cli/run_folder.h"
-#include "neb/dataset.h"
 #include "neb/image.h"
 #include "neb/image_grid.h"
 #include "neb/neb.h"
 #include "neb/plot.h"
+#include "neb/read_data.h"
 #include "neb/reference.h"
 #include "nlohmann/json.hpp"
 
 ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
-          "what to learn: an IDX file (plain or .gz), or a folder of PNG or JPEG files of one size");
+          "what to learn: an IDX file (plain or .gz), a .npy array [n, height, width] or [n, height, width, 3], or a "
+          "folder of PNG or JPEG files");
+ABSL_FLAG(int, size, 0,
+          "cuts each picture of a folder to its middle square and resizes that to so many pixels a side; 0: the "
+          "pictures have one size already");
 ABSL_FLAG(std::string, out, "runs/images", "folder for the pictures, the model and the metrics");
 ABSL_FLAG(double, sigma, 0.3, "standard deviation of the noise; pixels are in [0, 1]");
 ABSL_FLAG(int64_t, steps, 10000, "minibatches to train on");
@@ -78,6 +82,9 @@ absl::StatusOr<Settings> ReadSettings() {
   if (!(absl::GetFlag(FLAGS_lr) > 0) || !std::isfinite(absl::GetFlag(FLAGS_lr))) {
     return absl::InvalidArgumentError(absl::StrCat("--lr must be positive, got ", absl::GetFlag(FLAGS_lr)));
   }
+  if (absl::GetFlag(FLAGS_size) < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--size must be >= 0, got ", absl::GetFlag(FLAGS_size)));
+  }
   if (absl::GetFlag(FLAGS_threads) < 0) {
     return absl::InvalidArgumentError(absl::StrCat("--threads must be >= 0, got ", absl::GetFlag(FLAGS_threads)));
   }
@@ -92,12 +99,19 @@ absl::StatusOr<Settings> ReadSettings() {
 }
 
 // The images to train on and those to measure with: a test file that lies beside the training file, or one in ten.
-absl::StatusOr<neb::TrainHeldOut> ReadData() {
+absl::StatusOr<neb::TrainHeldOut> ReadImages() {
   const std::string path = neb::UserPath(absl::GetFlag(FLAGS_images));
-  absl::StatusOr<neb::Dataset> images = neb::ReadImages(path);
+  const int size = absl::GetFlag(FLAGS_size);
+  neb::ReadOptions options;
+  if (size != 0) options.images = {.crop_square = true, .resize = {.height = size, .width = size}};
+  absl::StatusOr<neb::Dataset> images = neb::ReadData(path, options);
   if (!images.ok()) return images.status();
+  if (images->item_shape.rank() != 3) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": items of shape ", images->item_shape.ToString(),
+                                                   ", expected images, [height, width, 1 or 3]"));
+  }
   if (const std::optional<std::string> sibling = neb::HeldOutSibling(path); sibling.has_value()) {
-    absl::StatusOr<neb::Dataset> held_out = neb::ReadImages(*sibling);
+    absl::StatusOr<neb::Dataset> held_out = neb::ReadData(*sibling);
     if (!held_out.ok()) return held_out.status();
     if (!(held_out->item_shape == images->item_shape)) {
       return absl::InvalidArgumentError(absl::StrCat(*sibling, ": images of ", held_out->item_shape.ToString(),
@@ -173,7 +187,7 @@ absl::Status WriteSamples(const std::string& path, neb::Model& model, autodiff::
 absl::Status Run() {
   const absl::StatusOr<Settings> settings = ReadSettings();
   if (!settings.ok()) return settings.status();
-  const absl::StatusOr<neb::TrainHeldOut> data = ReadData();
+  const absl::StatusOr<neb::TrainHeldOut> data = ReadImages();
   if (!data.ok()) return data.status();
   const neb::Dataset& train = data->train;
   const neb::Dataset& held_out = data->held_out;

@@ -10,10 +10,10 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_format.h"
 #include "neb/cli/run_folder.h"
-#include "neb/dataset.h"
 #include "neb/image.h"
 #include "neb/neb.h"
 #include "neb/plot.h"
+#include "neb/synthetic.h"
 
 ABSL_FLAG(std::string, out, "two_moons.png", "the picture to write");
 ABSL_FLAG(double, sigma, 0.15, "standard deviation of the noise");
@@ -54,11 +54,12 @@ std::vector<neb::Point> Points(const Tensor& x) {
 }
 
 absl::Status Run() {
-  const neb::Dataset moons = neb::TwoMoons(/*n=*/10000, /*noise=*/0.02f, /*seed=*/1);
-  absl::StatusOr<neb::Model> model = neb::Model::Create(Phi, moons.item_shape, absl::GetFlag(FLAGS_sigma));
+  const absl::StatusOr<neb::Dataset> moons = neb::TwoMoons(/*n=*/10000, /*seed=*/1, {.noise = 0.02});
+  if (!moons.ok()) return moons.status();
+  absl::StatusOr<neb::Model> model = neb::Model::Create(Phi, moons->item_shape, absl::GetFlag(FLAGS_sigma));
   if (!model.ok()) return model.status();
   absl::StatusOr<neb::TrainResult> trained =
-      neb::Train(*model, moons.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256});
+      neb::Train(*model, moons->x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256});
   if (!trained.ok()) return trained.status();
 
   absl::StatusOr<neb::Walk> walk =

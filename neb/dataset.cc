@@ -5,22 +5,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <numbers>
 #include <numeric>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "autodiff/random.h"
-#include "neb/idx.h"
-#include "neb/image_folder.h"
 
 namespace neb {
 namespace {
-
-namespace fs = std::filesystem;
 
 void CheckOwn(bool ok, const char* what) {
   if (ok) return;
@@ -43,48 +36,6 @@ Dataset Rows(const Dataset& data, std::span<const int64_t> indices) {
 }
 
 }  // namespace
-
-absl::StatusOr<Dataset> ReadImages(const std::string& path, int64_t max_items) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored) ? ReadImageFolder(path, max_items) : ReadIdx(path, max_items);
-}
-
-std::optional<std::string> HeldOutSibling(const std::string& train_path) {
-  const fs::path path(train_path);
-  const std::string file = path.filename().string();
-  if (file != "train-images-idx3-ubyte" && file != "train-images-idx3-ubyte.gz") return std::nullopt;
-  const bool gzip = path.extension() == ".gz";
-  const fs::path plain_sibling = path.parent_path() / "t10k-images-idx3-ubyte";
-  const fs::path gzip_sibling = path.parent_path() / "t10k-images-idx3-ubyte.gz";
-  std::error_code ignored;
-  for (const fs::path& sibling : {gzip ? gzip_sibling : plain_sibling, gzip ? plain_sibling : gzip_sibling}) {
-    if (fs::exists(sibling, ignored)) return sibling.string();
-  }
-  return std::nullopt;
-}
-
-Dataset TwoMoons(int64_t n, float noise, uint64_t seed) {
-  CheckOwn(n >= 1, "TwoMoons: n must be at least 1");
-  Dataset data;
-  data.name = "two moons";
-  data.item_shape = {2};
-  data.x = autodiff::Tensor({n, 2});
-  std::span<float> x = data.x.data<float>();
-  autodiff::FillNormal({.seed = seed, .stream = autodiff::kSynthetic}, 0, x);
-  const int64_t outer = n / 2;
-  for (int64_t i = 0; i < n; ++i) {
-    const bool is_outer = i < outer;
-    const int64_t place = is_outer ? i : i - outer;
-    const int64_t last = std::max<int64_t>((is_outer ? outer : n - outer) - 1, 1);
-    const double t = std::numbers::pi * static_cast<double>(place) / static_cast<double>(last);
-    const double moon[2] = {is_outer ? std::cos(t) : 1 - std::cos(t), is_outer ? std::sin(t) : 0.5 - std::sin(t)};
-    for (size_t c = 0; c < 2; ++c) {
-      float& coordinate = x[static_cast<size_t>(2 * i) + c];
-      coordinate = static_cast<float>(moon[c]) + noise * coordinate;
-    }
-  }
-  return data;
-}
 
 absl::StatusOr<TrainHeldOut> Split(const Dataset& data, double held_out, uint64_t seed) {
   const int64_t n = data.size();

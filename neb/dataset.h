@@ -1,6 +1,7 @@
-// Data sets: samples in rows, read from files or drawn, split and cut into batches reproducibly.
+// Data sets: samples in rows, read from files (read_data.h) or drawn (synthetic.h), split and cut into batches
+// reproducibly.
 //
-//   absl::StatusOr<Dataset> digits = ReadImages("train-images-idx3-ubyte.gz");       // x: [60000, 784]
+//   absl::StatusOr<Dataset> digits = ReadData("train-images-idx3-ubyte.gz");  // read_data.h; x: [60000, 784]
 //   absl::StatusOr<TrainHeldOut> parts = Split(*digits, 0.1, /*seed=*/1);
 //   Batches batches(parts->train.size(), {.batch_size = 128, .seed = 1});
 //   GatherRows(parts->train.x, batches.At(step), batch);                             // batch: [128, 784]
@@ -9,7 +10,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,20 +30,6 @@ struct Dataset {
 
   int64_t size() const { return x.shape()[0]; }
 };
-
-// Reads a folder of PNG and JPEG files (see image_folder.h) or else an IDX file, plain or gzip (see idx.h).
-// max_items >= 1 keeps only the first ones.
-absl::StatusOr<Dataset> ReadImages(const std::string& path, int64_t max_items = kAllItems);
-
-// The held-out file that MNIST and its relatives keep beside the training images: ".../t10k-images-idx3-ubyte[.gz]" for
-// ".../train-images-idx3-ubyte[.gz]", plain or gzip, whichever exists. None for another name, or when there is no such
-// file.
-std::optional<std::string> HeldOutSibling(const std::string& train_path);
-
-// Two interleaving half circles of radius 1, as scikit-learn's make_moons draws them: ⌊n/2⌋ points (cos t, sin t), then
-// ⌈n/2⌉ points (1 − cos t, ½ − sin t), t evenly spaced over [0, π] in each; plus N(0, noise²) on both coordinates.
-// n is at least 1.
-Dataset TwoMoons(int64_t n, float noise, uint64_t seed);
 
 struct TrainHeldOut {
   Dataset train;

@@ -1,12 +1,7 @@
 #include "neb/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -14,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "neb/file.h"
+#include "neb/file_reader.h"
 #include "nlohmann/json.hpp"
 
 namespace neb {
@@ -28,58 +24,11 @@ static_assert(std::endian::native == std::endian::little, "elements are stored a
 
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the reference implementation
-constexpr size_t kMaxRank = 64;                    // as NumPy; keeps error messages short
 constexpr char kMetadata[] = "__metadata__";
 
 const char* FormatName(DType dtype) { return dtype == DType::kF32 ? "F32" : "F64"; }
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 // --- reading ---
-
-class Reader {
- public:
-  Reader(const std::string& path, int fd, uint64_t size) : path_(path), fd_(fd), size_(size) {}
-
-  uint64_t size() const { return size_; }
-
-  absl::Status Error(uint64_t offset, const std::string& what) const {
-    return absl::InvalidArgumentError(absl::StrCat(path_, ": offset ", offset, ": ", what));
-  }
-
-  absl::Status Read(uint64_t offset, uint64_t count, void* to) const {
-    char* bytes = static_cast<char*>(to);
-    while (count > 0) {
-      const ssize_t got = pread(fd_, bytes, static_cast<size_t>(count), static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) {
-        return absl::UnknownError(absl::StrCat(path_, ": offset ", offset, ": cannot read: ", std::strerror(errno)));
-      }
-      if (got == 0) return Error(offset, absl::StrCat("file became shorter: expected ", count, " more bytes"));
-      bytes += got;
-      offset += static_cast<uint64_t>(got);
-      count -= static_cast<uint64_t>(got);
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  const std::string& path_;
-  int fd_;
-  uint64_t size_;
-};
 
 // Finds where a text stops being JSON; the parser that builds a value does not tell.
 struct JsonErrorFinder : nlohmann::json_sax<json> {
@@ -108,7 +57,7 @@ struct Header {
   uint64_t data_begin = 0;         // offset of the first element in the file
 };
 
-absl::StatusOr<Header> ReadHeader(const Reader& reader) {
+absl::StatusOr<Header> ReadHeader(const FileReader& reader) {
   uint64_t length = 0;
   if (reader.size() < kLengthBytes) {
     return reader.Error(
@@ -163,21 +112,7 @@ struct Entry {
   uint64_t begin, end;
 };
 
-// The bytes of an array. None when the product of the non-zero extents is too large for a size in memory, even though
-// an extent of 0 may make the array empty: strides must fit too.
-std::optional<uint64_t> ByteLength(const Shape& shape, DType dtype) {
-  constexpr int64_t kMax = int64_t{1} << 60;
-  int64_t product = autodiff::SizeOf(dtype);
-  bool empty = false;
-  for (const int64_t extent : shape) {
-    empty = empty || extent == 0;
-    if (extent > 0 && product > kMax / extent) return std::nullopt;
-    if (extent > 0) product *= extent;
-  }
-  return empty ? 0 : static_cast<uint64_t>(product);
-}
-
-absl::StatusOr<Entry> ParseEntry(const Reader& reader, const std::string& name, const json& entry) {
+absl::StatusOr<Entry> ParseEntry(const FileReader& reader, const std::string& name, const json& entry) {
   const auto error = [&](const std::string& what) {
     return reader.Error(kLengthBytes, absl::StrCat("tensor ", json(name).dump(), ": ", what));
   };
@@ -204,10 +139,10 @@ absl::StatusOr<Entry> ParseEntry(const Reader& reader, const std::string& name, 
   }
   for (const json& extent : *shape) {
     const uint64_t value = extent;
-    if (value > uint64_t{1} << 60) return error(absl::StrCat("extent ", value, ", expected at most 2^60"));
+    if (value > kMaxExtent) return error(absl::StrCat("extent ", value, ", expected at most 2^60"));
     result.shape.push_back(static_cast<int64_t>(value));
   }
-  const std::optional<uint64_t> bytes = ByteLength(result.shape, result.dtype);
+  const std::optional<uint64_t> bytes = ArrayBytes(result.shape, autodiff::SizeOf(result.dtype));
   if (!bytes) return error(absl::StrCat("shape ", shape->dump(), ", expected at most 2^60 bytes"));
   if (result.begin > result.end || result.end - result.begin != *bytes) {
     return error(absl::StrCat("data_offsets ", offsets->dump(), ", expected ", *bytes, " bytes for shape ",
@@ -217,7 +152,7 @@ absl::StatusOr<Entry> ParseEntry(const Reader& reader, const std::string& name, 
 }
 
 // The arrays, laid end to end, are exactly the data.
-absl::Status CheckLayout(const Reader& reader, uint64_t data_begin, const std::vector<Entry>& entries) {
+absl::Status CheckLayout(const FileReader& reader, uint64_t data_begin, const std::vector<Entry>& entries) {
   std::vector<const Entry*> by_offset;
   for (const Entry& entry : entries) by_offset.push_back(&entry);
   std::sort(by_offset.begin(), by_offset.end(),
@@ -313,20 +248,9 @@ absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
 }
 
 absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path) {
-  // O_NONBLOCK: a pipe is refused below, not waited for.
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat info;
-  if (fd.get() < 0 || fstat(fd.get(), &info) != 0) {
-    const int code = errno;
-    const std::string message = absl::StrCat(path, ": cannot open: ", std::strerror(code));
-    return code == ENOENT ? absl::NotFoundError(message) : absl::UnknownError(message);
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": is ", S_ISDIR(info.st_mode) ? "a directory" : "no regular file", ", expected a safetensors file"));
-  }
-  const Reader reader(path, fd.get(), static_cast<uint64_t>(info.st_size));
-  const absl::StatusOr<Header> header = ReadHeader(reader);
+  const absl::StatusOr<FileReader> reader = FileReader::Open(path, "a safetensors file");
+  if (!reader.ok()) return reader.status();
+  const absl::StatusOr<Header> header = ReadHeader(*reader);
   if (!header.ok()) return header.status();
 
   TensorFile file;
@@ -334,21 +258,22 @@ absl::StatusOr<TensorFile> ReadSafetensors(const std::string& path) {
   for (const std::string& name : header->names) {
     const json& value = header->entries.at(name);
     if (name != kMetadata) {
-      absl::StatusOr<Entry> entry = ParseEntry(reader, name, value);
+      absl::StatusOr<Entry> entry = ParseEntry(*reader, name, value);
       if (!entry.ok()) return entry.status();
       entries.push_back(*std::move(entry));
       continue;
     }
     if (!value.is_object() || !std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); })) {
-      return reader.Error(kLengthBytes, "\"__metadata__\": expected an object of strings");
+      return reader->Error(kLengthBytes, "\"__metadata__\": expected an object of strings");
     }
     for (const auto& item : value.items()) file.metadata[item.key()] = item.value().get<std::string>();
   }
-  if (absl::Status status = CheckLayout(reader, header->data_begin, entries); !status.ok()) return status;
+  if (absl::Status status = CheckLayout(*reader, header->data_begin, entries); !status.ok()) return status;
   for (const Entry& entry : entries) {
     Tensor tensor(entry.shape, entry.dtype);
     const uint64_t offset = header->data_begin + entry.begin;
-    if (absl::Status status = reader.Read(offset, entry.end - entry.begin, tensor.bytes()); !status.ok()) return status;
+    if (absl::Status status = reader->Read(offset, entry.end - entry.begin, tensor.bytes()); !status.ok())
+      return status;
     file.tensors.emplace_back(entry.name, std::move(tensor));
   }
   return file;

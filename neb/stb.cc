@@ -28,4 +28,9 @@
 #include "stb_image_write.h"
 #endif
 
+#ifndef STB_IMAGE_RESIZE_IMPLEMENTATION
+#define STB_IMAGE_RESIZE_IMPLEMENTATION
+#include "stb_image_resize.h"
+#endif
+
 #pragma GCC diagnostic pop

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "autodiff/tensor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "neb/image.h"
+#include "neb/npy.h"
 #include "neb/safetensors.h"
 #include "nlohmann/json.hpp"
 #include "tests/neb/test_files.h"
@@ -150,6 +152,24 @@ TEST(Images, TakesAFolderOfColourPictures) {
   EXPECT_EQ(json::parse(Slurp(out + "/settings.json"))["item_shape"], json({5, 4, 3}));
 }
 
+TEST(Images, SizeTakesPicturesOfAnySize) {
+  const std::string pictures = NewFolder("pictures"), out = NewFolder("runs") + "/size";
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_TRUE(WritePng(pictures + "/" + std::to_string(i) + ".png", Image(6 + i, 20 - i, i % 2 == 0 ? 1 : 3)).ok());
+  }
+  const Outcome run = RunImages("--images=" + pictures + " --size=5 --steps=1 --hidden=8 --out=" + out);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(json::parse(Slurp(out + "/settings.json"))["item_shape"], json({5, 5, 3}));
+}
+
+TEST(Images, TakesAnArray) {
+  const std::string path = NewFolder("data") + "/x.npy", out = NewFolder("runs") + "/array";
+  ASSERT_TRUE(WriteNpy(path, autodiff::Tensor({20, 4, 5})).ok());
+  const Outcome run = RunImages("--images=" + path + " --steps=1 --hidden=8 --out=" + out);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(json::parse(Slurp(out + "/settings.json"))["item_shape"], json({4, 5, 1}));
+}
+
 // `bazel run` starts programs elsewhere: relative paths are those of the user's shell.
 TEST(Images, RelativePathsAreTheUsers) {
   const std::string home = NewFolder("home");
@@ -206,6 +226,13 @@ TEST(ImagesMistake, FoldersThatDoNotFit) {
   EXPECT_THAT(ErrorOf("--images=" + data), HasSubstr("b.png"));
 }
 
+TEST(ImagesMistake, DataThatAreNoImages) {
+  const std::string points = NewFolder("data") + "/points.csv";
+  Spill(points, "1,2\n3,4\n");
+  EXPECT_THAT(ErrorOf("--images=" + points), HasSubstr("items of shape [2], expected images"));
+  EXPECT_THAT(ErrorOf("--images=" + points + " --size=4"), HasSubstr("is no folder"));
+}
+
 TEST(ImagesMistake, HeldOutImagesOfAnotherSize) {
   const std::string data = NewFolder("data");
   Spill(data + "/train-images-idx3-ubyte", IdxBytes(30));
@@ -218,8 +245,9 @@ TEST(ImagesMistake, HeldOutImagesOfAnotherSize) {
 
 TEST(ImagesMistake, FlagsOutOfRange) {
   const std::string images = "--images=" + IdxFile() + " ";
-  for (const char* flag : {"--sigma=0", "--sigma=-1", "--sigma=nan", "--sigma=inf", "--steps=-1", "--batch=0", "--lr=0",
-                           "--lr=-1", "--lr=nan", "--lr=inf", "--threads=-1", "--hidden=8,0", "--hidden=8,x"}) {
+  for (const char* flag :
+       {"--sigma=0", "--sigma=-1", "--sigma=nan", "--sigma=inf", "--steps=-1", "--batch=0", "--lr=0", "--lr=-1",
+        "--lr=nan", "--lr=inf", "--threads=-1", "--size=-1", "--hidden=8,0", "--hidden=8,x"}) {
     const std::string name = std::string(flag).substr(0, std::string(flag).find('='));
     EXPECT_THAT(ErrorOf(images + flag), HasSubstr(name)) << flag;
   }

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "neb/image.h"
-#include "tests/neb/test_files.h"
 
 namespace neb {
 namespace {
@@ -133,60 +130,6 @@ TEST(GatherRowsDeathTest, RefusesWhatDoesNotFit) {
   EXPECT_DEATH(GatherRows(data.x, std::vector<int64_t>{-1}, out), "index out of range");
   EXPECT_DEATH(GatherRows(data.x, std::vector<int64_t>{1, 2}, out), "row count");
   EXPECT_DEATH(GatherRows(data.x, std::vector<int64_t>{1}, wide), "rows differ");
-}
-
-// scikit-learn 1.x, make_moons(n_samples, shuffle=False): the same points in the same order.
-TEST(TwoMoonsTest, WithoutNoiseAreTwoHalfCircles) {
-  const Dataset moons = TwoMoons(7, 0, 1);
-  ASSERT_EQ(moons.size(), 7);
-  EXPECT_EQ(moons.item_shape, autodiff::Shape({2}));
-  // ⌊7/2⌋ on the upper circle, t = 0, π/2, π; then ⌈7/2⌉ on the lower one, t = 0, π/3, 2π/3, π.
-  const double h = std::sqrt(3) / 2;
-  const double expected[7][2] = {{1, 0},   {0, 1},         {-1, 0},  //
-                                 {0, 0.5}, {0.5, 0.5 - h}, {1.5, 0.5 - h}, {2, 0.5}};
-  for (int i = 0; i < 7; ++i) {
-    EXPECT_NEAR(moons.x.at(2 * i), expected[i][0], 1e-6) << i;
-    EXPECT_NEAR(moons.x.at(2 * i + 1), expected[i][1], 1e-6) << i;
-  }
-}
-
-TEST(TwoMoonsTest, NoiseHasItsStandardDeviation) {
-  const int64_t n = 20000;
-  const Dataset clean = TwoMoons(n, 0, 3);
-  const Dataset noisy = TwoMoons(n, 0.2f, 3);
-  double squares = 0;
-  for (int64_t i = 0; i < 2 * n; ++i) squares += std::pow(noisy.x.at(i) - clean.x.at(i), 2);
-  // The relative spread of a variance estimated from 2n values is 1/√n.
-  EXPECT_NEAR(squares / static_cast<double>(2 * n) / 0.04, 1, 4 / std::sqrt(static_cast<double>(n)));
-  EXPECT_NE(TwoMoons(4, 0.2f, 4).x.at(0), noisy.x.at(0));
-}
-
-TEST(HeldOutSiblingTest, FindsTheFileBesideTheTrainingImages) {
-  const std::string folder = NewFolder("d");
-  const std::string train = folder + "/train-images-idx3-ubyte";
-  const std::string test = folder + "/t10k-images-idx3-ubyte";
-  EXPECT_EQ(HeldOutSibling(train), std::nullopt);
-  Spill(test + ".gz", "");
-  EXPECT_EQ(HeldOutSibling(train), test + ".gz");
-  EXPECT_EQ(HeldOutSibling(train + ".gz"), test + ".gz");
-  Spill(test, "");
-  EXPECT_EQ(HeldOutSibling(train), test);
-  EXPECT_EQ(HeldOutSibling(train + ".gz"), test + ".gz");
-  EXPECT_EQ(HeldOutSibling(test), std::nullopt);
-  EXPECT_EQ(HeldOutSibling(folder), std::nullopt);
-}
-
-TEST(ReadImagesTest, TellsFoldersFromFiles) {
-  const std::string folder = NewFolder("d");
-  ASSERT_TRUE(WritePng(folder + "/a.png", Image(2, 3, 1)).ok());
-  const absl::StatusOr<Dataset> images = ReadImages(folder);
-  ASSERT_TRUE(images.ok()) << images.status();
-  EXPECT_EQ(images->item_shape, autodiff::Shape({2, 3, 1}));
-  Spill(folder + "/idx", std::string("\0\0\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x02\0\xFF", 18));
-  const absl::StatusOr<Dataset> idx = ReadImages(folder + "/idx");
-  ASSERT_TRUE(idx.ok()) << idx.status();
-  EXPECT_EQ(idx->x.at(1), 1.0);
-  EXPECT_EQ(ReadImages(folder + "/none").status().code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace

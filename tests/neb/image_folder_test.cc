@@ -36,7 +36,7 @@ TEST(ImageFolderTest, ReadsImagesByNameAndNothingElse) {
     EXPECT_EQ(data->x.at(15), 51 / 255.0f);
     EXPECT_EQ(data->x.at(44), 0.0);
   }
-  EXPECT_EQ(ReadImageFolder(folder, 2)->size(), 2);
+  EXPECT_EQ(ReadImageFolder(folder, {}, 2)->size(), 2);
 }
 
 TEST(ImageFolderTest, ChannelsAreInnermost) {
@@ -52,21 +52,76 @@ TEST(ImageFolderTest, ChannelsAreInnermost) {
   }
 }
 
-TEST(ImageFolderTest, MixedSizesAndChannelsNameTheFirstThatDiffers) {
+TEST(ImageFolderTest, MixedSizesAndAlphaNameTheFile) {
   std::string folder = NewFolder("sizes");
   SpillPng(folder + "/a.png", 3, 5, 1, 0);
   SpillPng(folder + "/b.png", 5, 3, 1, 0);
   EXPECT_EQ(ReadImageFolder(folder).status().message(),
-            folder + "/b.png: is 5 x 3 x 1, expected 3 x 5 x 1 as in " + folder + "/a.png (height x width x channels)");
-  folder = NewFolder("channels");
-  SpillPng(folder + "/a.png", 3, 5, 1, 0);
-  SpillPng(folder + "/b.png", 3, 5, 3, 0);
-  EXPECT_EQ(ReadImageFolder(folder).status().message(),
-            folder + "/b.png: is 3 x 5 x 3, expected 3 x 5 x 1 as in " + folder + "/a.png (height x width x channels)");
+            folder + "/b.png: is 5 x 3, expected 3 x 5 as " + folder + "/a.png (height x width)");
   folder = NewFolder("alpha");
   SpillPng(folder + "/a.png", 3, 5, 4, 0);
   EXPECT_EQ(ReadImageFolder(folder).status().message(),
-            folder + "/a.png: has an alpha channel (3 x 5 x 4), expected grey (1 channel) or RGB (3 channels)");
+            folder + "/a.png: has an alpha channel, expected grey (1 channel) or RGB (3 channels)");
+}
+
+TEST(ImageFolderTest, AMixtureOfGreyAndColourIsColourUnlessAskedOtherwise) {
+  const std::string folder = NewFolder("d");
+  SpillPng(folder + "/a.png", 1, 2, 1, 51);
+  Image red(1, 2, 3);
+  red.pixels = {255, 0, 0, 255, 0, 0};
+  ASSERT_TRUE(WritePng(folder + "/b.png", red).ok());
+  for (const int channels : {0, 3}) {
+    const absl::StatusOr<Dataset> data = ReadImageFolder(folder, {.channels = channels});
+    ASSERT_TRUE(data.ok()) << data.status();
+    ASSERT_EQ(data->item_shape, autodiff::Shape({1, 2, 3}));
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(data->x.at(i), 51 / 255.0f);
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(data->x.at(6 + i), i % 3 == 0 ? 1.0 : 0.0);
+  }
+  const absl::StatusOr<Dataset> grey = ReadImageFolder(folder, {.channels = 1});
+  ASSERT_TRUE(grey.ok()) << grey.status();
+  ASSERT_EQ(grey->item_shape, autodiff::Shape({1, 2, 1}));
+  EXPECT_EQ(grey->x.at(0), 51 / 255.0f);
+  EXPECT_EQ(grey->x.at(2), 76 / 255.0f);  // 0.299 of 255
+}
+
+TEST(ImageFolderTest, PicturesOfAnySizeAreCutAndResized) {
+  const std::string folder = NewFolder("d");
+  // Bright in the middle of the longer side, dark at its ends.
+  for (const bool tall : {false, true}) {
+    Image image(tall ? 12 : 4, tall ? 4 : 12, 1);
+    for (int row = 0; row < image.height; ++row) {
+      for (int column = 0; column < image.width; ++column) {
+        const int along = tall ? row : column;
+        *image.at(row, column) = along >= 4 && along < 8 ? 204 : 0;
+      }
+    }
+    ASSERT_TRUE(WritePng(folder + (tall ? "/tall.png" : "/wide.png"), image).ok());
+  }
+  for (const ImageSize resize : {ImageSize{}, ImageSize{2, 2}, ImageSize{6, 5}}) {
+    const absl::StatusOr<Dataset> square = ReadImageFolder(folder, {.crop_square = true, .resize = resize});
+    ASSERT_TRUE(square.ok()) << square.status();
+    EXPECT_EQ(square->item_shape,
+              resize == ImageSize{} ? autodiff::Shape({4, 4, 1}) : autodiff::Shape({resize.height, resize.width, 1}));
+    for (const float pixel : square->x.data<float>()) EXPECT_EQ(pixel, 204 / 255.0f);
+  }
+  const absl::StatusOr<Dataset> cut = ReadImageFolder(folder, {.crop = {.height = 4, .width = 2}});
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  EXPECT_EQ(cut->item_shape, autodiff::Shape({4, 2, 1}));
+  EXPECT_EQ(ReadImageFolder(folder, {.crop = {.height = 4, .width = 5}}).status().message(),
+            folder + "/tall.png: cannot crop to 4 x 5: the picture is 12 x 4");
+}
+
+TEST(ImageFolderTest, OptionsThatCannotBe) {
+  const std::string folder = NewFolder("d");
+  SpillPng(folder + "/a.png", 3, 5, 1, 0);
+  EXPECT_EQ(ReadImageFolder(folder, {.channels = 2}).status().message(),
+            folder + ": channels is 2, expected 1, 3, or 0 for what the files have");
+  EXPECT_EQ(ReadImageFolder(folder, {.crop_square = true, .crop = {2, 2}}).status().message(),
+            folder + ": asked to crop to a square and to a size, expected one of them");
+  EXPECT_EQ(ReadImageFolder(folder, {.resize = {-1, 2}}).status().message(),
+            folder + "/a.png: cannot resize to -1 x 2: expected 1 to 16384 pixels to a side");
+  EXPECT_FALSE(ReadImageFolder(folder, {.crop = {0, 2}}).ok());
+  EXPECT_FALSE(ReadImageFolder(folder, {}, 0).ok());
 }
 
 TEST(ImageFolderTest, CorruptFilesAreNamedWithTheReason) {

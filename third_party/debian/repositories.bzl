@@ -44,7 +44,7 @@ def _stb_impl(rctx):
         includes = ["include"],
         visibility = ["//visibility:public"],
     )
-    for name in ["stb_image", "stb_image_write"]
+    for name in ["stb_image", "stb_image_resize", "stb_image_write"]
 ]
 """)
     rctx.file("WORKSPACE", "")

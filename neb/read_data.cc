@@ -1,0 +1,90 @@
+#include "neb/read_data.h"
+
+#include <cmath>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "neb/csv.h"
+#include "neb/idx.h"
+#include "neb/npy.h"
+
+namespace neb {
+namespace {
+
+namespace fs = std::filesystem;
+using autodiff::Shape;
+using autodiff::Tensor;
+
+// What a row of an array is.
+Shape ItemShape(const Shape& array) {
+  if (array.rank() == 1) return {1};
+  Shape item(array.dims().subspan(1));
+  if (item.rank() == 2) item.push_back(1);
+  return item;
+}
+
+absl::StatusOr<Dataset> ReadNpyItems(const std::string& path, int64_t max_items) {
+  const auto error = [&](const std::string& what) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
+  };
+  if (max_items < 1) return error(absl::StrCat("max_items is ", max_items, ", expected at least 1"));
+  const absl::StatusOr<Tensor> array = ReadNpy(path, max_items);
+  if (!array.ok()) return array.status();
+  const Shape& shape = array->shape();
+  const bool fits = shape.rank() >= 1 && shape.rank() <= 4 && array->num_elements() > 0 &&
+                    (shape.rank() < 4 || shape[3] == 1 || shape[3] == 3);
+  if (!fits) {
+    return error(absl::StrCat("an array of shape ", shape.ToString(),
+                              ", expected [n], [n, d], [n, height, width] or [n, height, width, 1 or 3], without 0"));
+  }
+  Dataset data;
+  data.item_shape = ItemShape(shape);
+  data.name = fs::path(path).filename().string();
+  data.x = array->Cast(autodiff::DType::kF32).Reshaped({shape[0], data.item_shape.num_elements()});
+  const std::span<const float> x = data.x.data<float>();
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (std::isfinite(x[i])) continue;
+    const size_t d = static_cast<size_t>(data.item_shape.num_elements());
+    return error(absl::StrCat("item ", i / d, ", value ", i % d, " (both from 0): ", array->at(static_cast<int64_t>(i)),
+                              ", expected a finite number within float32's range"));
+  }
+  return data;
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> ReadData(const std::string& path, const ReadOptions& options) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return ReadImageFolder(path, options.images, options.max_items);
+  if (options.images != ImageFolderOptions{}) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is no folder: only the pictures of a folder can be cropped, resized or recoloured"));
+  }
+  const std::string extension = absl::AsciiStrToLower(fs::path(path).extension().string());
+  if (extension == ".npy") return ReadNpyItems(path, options.max_items);
+  if (extension == ".csv" || extension == ".tsv" || extension == ".txt") return ReadCsv(path, options.max_items);
+  if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is one picture, expected the folder of many"));
+  }
+  return ReadIdx(path, options.max_items);
+}
+
+std::optional<std::string> HeldOutSibling(const std::string& train_path) {
+  const fs::path path(train_path);
+  const std::string file = path.filename().string();
+  if (file != "train-images-idx3-ubyte" && file != "train-images-idx3-ubyte.gz") return std::nullopt;
+  const bool gzip = path.extension() == ".gz";
+  const fs::path plain_sibling = path.parent_path() / "t10k-images-idx3-ubyte";
+  const fs::path gzip_sibling = path.parent_path() / "t10k-images-idx3-ubyte.gz";
+  std::error_code ignored;
+  for (const fs::path& sibling : {gzip ? gzip_sibling : plain_sibling, gzip ? plain_sibling : gzip_sibling}) {
+    if (fs::exists(sibling, ignored)) return sibling.string();
+  }
+  return std::nullopt;
+}
+
+}  // namespace neb
