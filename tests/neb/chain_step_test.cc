@@ -139,7 +139,7 @@ Energy TwoBumps(double w, double v) {
     const Var line = reshape(y, {y.dim(0)});
     const Var left = std::log(w) - square(line + 1.0) * (0.5 / v);
     const Var right = std::log(1 - w) - square(line - 2.0) * (0.5 / v);
-    return -logsumexp(stack({left, right}, 1), {1});
+    return -autodiff::logsumexp(autodiff::stack({left, right}, 1), {1});
   };
 }
 
@@ -150,7 +150,7 @@ TEST(Mala, SamplesAMixtureExactly) {
   const auto run = [&](Sampler sampler) {
     Walk walk = Walking(model, NormalTensor({64, 1}, 0, 2, 3), {.sampler = sampler, .step_size = 0.75});
     const ChainSummary square = MeanOf(walk, {.burn_in = 0, .iterations = 6000, .keep_every = 2}, Square);
-    if (sampler == Sampler::kMala) EXPECT_GT(walk.mean_acceptance(), 0.2);
+    EXPECT_FALSE(walk.mean_acceptance() < 0.2);
     return square;
   };
   const double second = w * (1 + v) + (1 - w) * (4 + v);
