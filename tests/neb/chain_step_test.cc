@@ -52,7 +52,7 @@ double Square(std::span<const float> y) {
 constexpr int64_t kChains = 32, kDims = 16;
 
 // E y² of a walk on N(0, variance I), started in it.
-ChainSummary SecondMoment(const WalkOptions& options, double variance, double sigma = 1, int64_t iterations = 2000) {
+ChainSummary SecondMoment(const WalkOptions& options, double variance, double sigma = 1, int64_t iterations = 1200) {
   Model model = Created(Gaussian(variance), kDims, sigma);
   Walk walk = Walking(model, NormalTensor({kChains, kDims}, 0, std::sqrt(variance), 5), options);
   return MeanOf(walk, {.burn_in = 200, .iterations = iterations}, Square);
@@ -121,7 +121,7 @@ TEST(Mala, IsExactWhereUlaIsBiased) {
     Model model = Created(Gaussian(variance), kDims, 1);
     Walk walk = Walking(model, NormalTensor({kChains, kDims}, 0, std::sqrt(variance), 5),
                         {.sampler = Sampler::kMala, .step_size = delta});
-    const ChainSummary m = MeanOf(walk, {.iterations = 4000}, Square);
+    const ChainSummary m = MeanOf(walk, {.iterations = 2500}, Square);
     EXPECT_GT(walk.mean_acceptance(), 0.2);
     EXPECT_LT(walk.mean_acceptance(), 0.99);
     EXPECT_EQ(walk.step_size(), delta);
@@ -149,7 +149,7 @@ TEST(Mala, SamplesAMixtureExactly) {
   Model model = Created(TwoBumps(w, v), 1, 0.5);
   const auto run = [&](Sampler sampler) {
     Walk walk = Walking(model, NormalTensor({64, 1}, 0, 2, 3), {.sampler = sampler, .step_size = 0.75});
-    const ChainSummary square = MeanOf(walk, {.burn_in = 0, .iterations = 6000, .keep_every = 2}, Square);
+    const ChainSummary square = MeanOf(walk, {.burn_in = 0, .iterations = 4000, .keep_every = 2}, Square);
     EXPECT_FALSE(walk.mean_acceptance() < 0.2);
     return square;
   };
@@ -159,7 +159,7 @@ TEST(Mala, SamplesAMixtureExactly) {
   EXPECT_GT(std::abs(biased.mean - second), 10 * biased.standard_error);
 
   Walk walk = Walking(model, NormalTensor({64, 1}, 0, 2, 3), {.sampler = Sampler::kMala, .step_size = 0.75});
-  const ChainSummary first = MeanOf(walk, {.iterations = 6000, .keep_every = 2},
+  const ChainSummary first = MeanOf(walk, {.iterations = 4000, .keep_every = 2},
                                     [](std::span<const float> y) { return static_cast<double>(y[0]); });
   EXPECT_NEAR(first.mean, -w + 2 * (1 - w), 5 * first.standard_error);
 }
@@ -200,7 +200,7 @@ TEST(HalfDenoising, HasItsStationaryVariance) {
   const double tau2 = 1.3;
   for (const double sigma : {0.3, 0.8}) {
     const double sigma2 = sigma * sigma, a = 1 - sigma2 / (2 * (tau2 + sigma2));
-    const ChainSummary m = SecondMoment({.sampler = Sampler::kHalfDenoising}, tau2 + sigma2, sigma, 8000);
+    const ChainSummary m = SecondMoment({.sampler = Sampler::kHalfDenoising}, tau2 + sigma2, sigma, 4000);
     EXPECT_NEAR(m.mean, sigma2 * a * a / (1 - a * a), 5 * m.standard_error) << sigma;
     EXPECT_GT(tau2 + sigma2 - m.mean, 5 * m.standard_error);  // it is X, not Y
   }
@@ -239,7 +239,7 @@ TEST(Mala, ReportsAnEnergyThatIsNoNumber) {
 TEST(Mala, StaysWhereTheEnergyIsDefined) {
   Model model = Created([](Var y, Params&) { return sum(y - 3.0 * log(y), {1}); }, 1, 1);  // Gamma(4): mean 4
   Walk walk = Walking(model, Tensor::Full({64, 1}, 4), {.sampler = Sampler::kMala, .step_size = 1.5});
-  const ChainSummary m = MeanOf(walk, {.burn_in = 0, .iterations = 6000, .keep_every = 2},
+  const ChainSummary m = MeanOf(walk, {.burn_in = 0, .iterations = 4000, .keep_every = 2},
                                 [](std::span<const float> y) { return static_cast<double>(y[0]); });
   EXPECT_NEAR(m.mean, 4, 5 * m.standard_error);
   EXPECT_LT(walk.mean_acceptance(), 1);
