@@ -19,7 +19,7 @@ bool Due(int64_t done, int64_t every) { return every != 0 && done % every == 0; 
 
 int64_t Times(int64_t iterations, int64_t every) { return every == 0 ? 0 : iterations / every; }
 
-absl::Status Check(const Schedule& s) {
+absl::Status Check(const WalkSchedule& s) {
   const std::pair<const char*, int64_t> numbers[] = {
       {"burn_in", s.burn_in}, {"iterations", s.iterations}, {"keep_every", s.keep_every}, {"jump_every", s.jump_every}};
   for (const auto& [name, value] : numbers) {
@@ -30,7 +30,7 @@ absl::Status Check(const Schedule& s) {
 
 }  // namespace
 
-absl::Status Observe(Walk& walk, const Schedule& schedule, absl::FunctionRef<absl::Status(const Snapshot&)> see) {
+absl::Status Observe(Walk& walk, const WalkSchedule& schedule, absl::FunctionRef<absl::Status(const Snapshot&)> see) {
   if (absl::Status s = Check(schedule); !s.ok()) return s;
   if (schedule.burn_in > 0) {
     if (absl::Status s = walk.BurnIn(schedule.burn_in); !s.ok()) return s;
@@ -60,7 +60,7 @@ absl::Status Observe(Walk& walk, const Schedule& schedule, absl::FunctionRef<abs
   return absl::OkStatus();
 }
 
-absl::StatusOr<Trajectory> Record(Walk& walk, const Schedule& schedule) {
+absl::StatusOr<Trajectory> Record(Walk& walk, const WalkSchedule& schedule) {
   if (absl::Status s = Check(schedule); !s.ok()) return s;
   const int64_t chains = walk.y().shape()[0], d = walk.y().shape()[1];
   const int64_t kept = Times(schedule.iterations, schedule.keep_every);

@@ -1,6 +1,6 @@
 // Running a walk by a schedule: burn-in, thinning, jumps, and what becomes of them, kept in memory or handed on.
 //
-//   const Schedule schedule{.burn_in = 500, .iterations = 10000, .keep_every = 10, .jump_every = 100};
+//   const WalkSchedule schedule{.burn_in = 500, .iterations = 10000, .keep_every = 10, .jump_every = 100};
 //   absl::StatusOr<Trajectory> run = Record(walk, schedule);            // run->y: [1000, chains, d]
 //   absl::Status done = Observe(walk, schedule, [&](const Snapshot& s) { return file.Append(*s.y); });
 #ifndef NEB_NEB_TRAJECTORY_H_
@@ -17,7 +17,7 @@
 
 namespace neb {
 
-struct Schedule {
+struct WalkSchedule {
   int64_t burn_in = 0;     // iterations before those below, of which nothing is seen; MALA adapts its step here
   int64_t iterations = 0;  // after the burn-in; those that are counted below
   int64_t keep_every = 1;  // thinning: y is seen at iterations keep_every, 2 keep_every, ...; 0: never
@@ -37,7 +37,7 @@ struct Snapshot {
 // Calls `see` at every iteration at which something is due. Jumps and energies do not change the chains. Ends early
 // with the status of `see` if that is not OK, or with Walk::Run's if a chain is no longer finite; the walk then stands
 // after that iteration. InvalidArgument: a negative number in the schedule.
-absl::Status Observe(Walk& walk, const Schedule& schedule, absl::FunctionRef<absl::Status(const Snapshot&)> see);
+absl::Status Observe(Walk& walk, const WalkSchedule& schedule, absl::FunctionRef<absl::Status(const Snapshot&)> see);
 
 // All snapshots. `kept` = iterations / keep_every, `jumps` = iterations / jump_every, rounded down.
 struct Trajectory {
@@ -48,7 +48,7 @@ struct Trajectory {
   std::vector<int64_t> x_hat_at = {};  // [jumps]
 };
 // Observe, with everything kept in memory: 4 bytes for each number of the shapes above.
-absl::StatusOr<Trajectory> Record(Walk& walk, const Schedule& schedule);
+absl::StatusOr<Trajectory> Record(Walk& walk, const WalkSchedule& schedule);
 
 }  // namespace neb
 

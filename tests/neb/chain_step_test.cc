@@ -29,7 +29,7 @@ Walk Walking(Model& model, const Tensor& start, const WalkOptions& options) {
 
 // The mean over a long run of f, of a chain's coordinates, with its standard error from the effective sample size.
 template <typename F>
-ChainSummary MeanOf(Walk& walk, const Schedule& schedule, const F& f) {
+ChainSummary MeanOf(Walk& walk, const WalkSchedule& schedule, const F& f) {
   const auto chains = static_cast<size_t>(walk.y().shape()[0]), d = static_cast<size_t>(walk.y().shape()[1]);
   Chains draws(chains);
   const absl::Status done = Observe(walk, schedule, [&](const Snapshot& s) {

@@ -96,7 +96,7 @@ TEST(Observe, EndsWithTheStatusOfTheCallback) {
 
 TEST(ObserveMistake, ASchedule) {
   Walk walk = Walking(Sampler::kUla);
-  const auto error = [&](const Schedule& schedule) {
+  const auto error = [&](const WalkSchedule& schedule) {
     const absl::Status status = Record(walk, schedule).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     return std::string(status.message());
