@@ -156,7 +156,7 @@ TEST(Mala, SamplesAMixtureExactly) {
   const double second = w * (1 + v) + (1 - w) * (4 + v);
   const ChainSummary exact = run(Sampler::kMala), biased = run(Sampler::kUla);
   EXPECT_NEAR(exact.mean, second, 5 * exact.standard_error);
-  EXPECT_GT(std::abs(biased.mean - second), 10 * biased.standard_error);
+  EXPECT_GT(std::abs(biased.mean - second), 5 * biased.standard_error);
 
   Walk walk = Walking(model, NormalTensor({64, 1}, 0, 2, 3), {.sampler = Sampler::kMala, .step_size = 0.75});
   const ChainSummary first = MeanOf(walk, {.iterations = 4000, .keep_every = 2},
