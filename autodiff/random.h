@@ -44,6 +44,7 @@ enum Stream : uint64_t {
   kAcceptance = 6,       // accept/reject decisions of a chain; step: iteration of the chain
   kSynthetic = 7,        // data drawn from a known distribution
   kFarSamples = 8,       // points off the data, for training; step: training step
+  kDirections = 9,       // random directions that samples are projected on; step: unused
   kFirstFreeStream = 64,
 };
 

@@ -1,18 +1,4 @@
-// A compiled program runs without allocating: every call of the C library's allocator, which operator new calls too, is
-// counted. Sanitizers bring an allocator of their own; under them the test skips itself.
-#include <cstddef>
-#include <cstdlib>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define NEB_OTHER_ALLOCATOR
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define NEB_OTHER_ALLOCATOR
-#endif
-
-#include <atomic>
+// A compiled program runs without allocating.
 #include <memory>
 #include <vector>
 
@@ -21,37 +7,8 @@
 #include "autodiff/parallel.h"
 #include "autodiff/program.h"
 #include "gtest/gtest.h"
+#include "tests/autodiff/count_allocations.h"
 #include "tests/autodiff/test_tensors.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-#ifndef NEB_OTHER_ALLOCATOR
-extern "C" {
-void* __libc_malloc(size_t);
-void* __libc_calloc(size_t, size_t);
-void* __libc_realloc(void*, size_t);
-void* __libc_memalign(size_t, size_t);
-
-void* malloc(size_t n) {
-  ++allocations;
-  return __libc_malloc(n);
-}
-void* calloc(size_t n, size_t size) {
-  ++allocations;
-  return __libc_calloc(n, size);
-}
-void* realloc(void* p, size_t n) {
-  ++allocations;
-  return __libc_realloc(p, n);
-}
-void* aligned_alloc(size_t alignment, size_t n) {
-  ++allocations;
-  return __libc_memalign(alignment, n);
-}
-}
-#endif
 
 namespace autodiff {
 namespace {
@@ -59,9 +16,7 @@ namespace {
 class Allocation : public ::testing::Test {
  protected:
   void SetUp() override {
-#ifdef NEB_OTHER_ALLOCATOR
-    GTEST_SKIP() << "the allocator is a sanitizer's";
-#endif
+    if (!kAllocationsAreCounted) GTEST_SKIP() << "the allocator is a sanitizer's";
   }
 };
 

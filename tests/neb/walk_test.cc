@@ -157,29 +157,82 @@ std::vector<float> EndOf(const Tensor& start, const WalkOptions& options, int64_
   return Values(walk.y());
 }
 
-TEST(Walk, IsUnchangedByJumping) {
+class EverySampler : public testing::TestWithParam<Sampler> {};
+
+TEST_P(EverySampler, IsUnchangedByJumping) {
   const Tensor start = UniformStarts(9, Learned(), 1);
-  Walk walk = Walking(Learned(), start, {});
+  Walk walk = Walking(Learned(), start, {.sampler = GetParam()});
   for (int i = 0; i < 60; ++i) {
     ASSERT_TRUE(walk.Run(1).ok());
     const std::vector<float> before = Values(walk.y());
     const absl::StatusOr<Tensor> x_hat = walk.Jump();
     ASSERT_TRUE(x_hat.ok());
-    EXPECT_TRUE(SameBits(Values(*x_hat), XHatOf(Learned(), before)));
+    EXPECT_TRUE(SameBits(Values(*x_hat), XHatOf(Learned(), Values(walk.noisy()))));
     EXPECT_TRUE(SameBits(Values(walk.y()), before));
+    EXPECT_EQ(&walk.noisy() == &walk.y(), GetParam() != Sampler::kHalfDenoising);
   }
   EXPECT_EQ(walk.iterations(), 60);
-  EXPECT_TRUE(SameBits(Values(walk.y()), EndOf(start, {})));
+  EXPECT_TRUE(SameBits(Values(walk.y()), EndOf(start, {.sampler = GetParam()})));
 }
 
-TEST(Walk, DoesNotDependOnThreads) {
+// The adaptation of MALA's step included.
+TEST_P(EverySampler, DoesNotDependOnThreads) {
   const Tensor start = UniformStarts(40, Learned(), 1);
-  const std::vector<float> expected = EndOf(start, {});
+  const auto end = [&](ThreadPool* pool) {
+    Walk walk = Walking(Learned(), start, {.sampler = GetParam(), .pool = pool});
+    EXPECT_TRUE(walk.BurnIn(10).ok());
+    EXPECT_TRUE(walk.Run(10).ok());
+    return Values(walk.y());
+  };
+  const std::vector<float> expected = end(nullptr);
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
-    EXPECT_TRUE(SameBits(EndOf(start, {.pool = &pool}), expected)) << threads;
+    EXPECT_TRUE(SameBits(end(&pool), expected)) << threads;
   }
 }
+
+// A walk in two parts is the walk in one.
+TEST_P(EverySampler, GoesOnWhereItStopped) {
+  const Tensor start = UniformStarts(6, Learned(), 1);
+  Walk walk = Walking(Learned(), start, {.sampler = GetParam()});
+  ASSERT_TRUE(walk.Run(23).ok());
+  ASSERT_TRUE(walk.Run(37).ok());
+  EXPECT_TRUE(SameBits(Values(walk.y()), EndOf(start, {.sampler = GetParam()})));
+  EXPECT_EQ(walk.acceptance().size(), GetParam() == Sampler::kMala ? 6u : 0u);
+}
+
+// From five chains on, the first ones are the same however many there are.
+TEST_P(EverySampler, HasChainsOfTheirOwn) {
+  const std::vector<float> all = EndOf(UniformStarts(40, Learned(), 1), {.sampler = GetParam()});
+  const std::vector<float> few = EndOf(UniformStarts(7, Learned(), 1), {.sampler = GetParam()});
+  EXPECT_TRUE(SameBits(few, {all.begin(), all.begin() + 7 * kDims}));
+}
+
+TEST_P(EverySampler, OfNoChains) {
+  Walk walk = Walking(Learned(), Tensor({0, kDims}), {.sampler = GetParam()});
+  EXPECT_TRUE(walk.BurnIn(3).ok());
+  EXPECT_TRUE(walk.Run(3).ok());
+}
+
+TEST_P(EverySampler, NamesTheChainThatDiverged) {
+  Model model = Created(Gaussian(1), {2}, 0.5);
+  Tensor start({5, 2});
+  start.set(2 * 3 + 1, std::numeric_limits<double>::infinity());
+  Walk walk = Walking(model, start, {.sampler = GetParam()});
+  const absl::Status status = walk.Run(2);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("chain 3"), HasSubstr("2 iterations")));
+}
+
+TEST_P(EverySampler, HasAName) {
+  const absl::StatusOr<Sampler> same = ParseSampler(Name(GetParam()));
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(*same, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Walk, EverySampler,
+                         testing::Values(Sampler::kUla, Sampler::kMala, Sampler::kBaoab, Sampler::kAboba,
+                                         Sampler::kHalfDenoising));
 
 // To the last bit from five chains on. Fewer are the same walks to rounding, because a product of up to four rows adds
 // up in another order; the noise is the same.
@@ -230,7 +283,11 @@ TEST(WalkMistake, StartsAndOptions) {
   EXPECT_THAT(error(Tensor({2, kDims}, autodiff::DType::kF64), {}), HasSubstr("f64"));
   for (const double step_size : {-0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
     EXPECT_THAT(error(Tensor({2, kDims}), {.step_size = step_size}), HasSubstr("step size"));
+    EXPECT_THAT(error(Tensor({2, kDims}), {.friction = step_size}), HasSubstr("friction"));
+    EXPECT_THAT(error(Tensor({2, kDims}), {.inverse_mass = step_size}), HasSubstr("inverse mass"));
+    EXPECT_THAT(error(Tensor({2, kDims}), {.target_acceptance = step_size}), HasSubstr("target acceptance"));
   }
+  EXPECT_THAT(std::string(ParseSampler("hmc").status().message()), AllOf(HasSubstr("hmc"), HasSubstr("baoab")));
 }
 
 // φ = −‖y‖² has no lower bound: every chain runs away, faster and faster.
@@ -240,14 +297,6 @@ TEST(WalkMistake, DivergenceIsReported) {
   const absl::Status status = walk.Run(500);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("chain 0"), HasSubstr("500 iterations")));
-}
-
-TEST(WalkMistake, TheChainThatDivergedIsNamed) {
-  Model model = Created(Gaussian(1), {2}, 0.5);
-  Tensor start({5, 2});
-  start.set(2 * 3 + 1, std::numeric_limits<double>::infinity());
-  Walk walk = Walking(model, start, {});
-  EXPECT_THAT(std::string(walk.Run(2).message()), HasSubstr("chain 3"));
 }
 
 }  // namespace
