@@ -11,6 +11,8 @@
 namespace neb {
 namespace {
 
+using Moments = Concentration::Moments;
+
 // Mean and standard deviation of values(0), ..., values(n − 1), about the mean of all: no cancellation.
 Moments MomentsOf(const std::vector<double>& values) {
   Moments m;

@@ -13,12 +13,11 @@
 
 namespace neb {
 
-struct Moments {
-  double mean = 0;
-  double stddev = 0;
-};
-
 struct Concentration {
+  struct Moments {
+    double mean = 0;
+    double stddev = 0;
+  };
   int64_t draws = 0;
   Moments measured;   // over the draws
   Moments predicted;  // exact, in closed form

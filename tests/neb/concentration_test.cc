@@ -31,7 +31,7 @@ TEST(NoiseRadius, IsOneWithSpreadOneOverRootTwoD) {  // METHOD.md §8, item 7
 
 // |ε| of one normal has mean √(2/π), √(x² + y²) of two mean √(π/2): divided by √d.
 TEST(NoiseRadius, IsExactInFewDimensions) {
-  const Moments one = NoiseRadius(1, 2, 1)->predicted, two = NoiseRadius(2, 2, 1)->predicted;
+  const Concentration::Moments one = NoiseRadius(1, 2, 1)->predicted, two = NoiseRadius(2, 2, 1)->predicted;
   EXPECT_NEAR(one.mean, std::sqrt(2 / M_PI), 1e-14);
   EXPECT_NEAR(one.stddev, std::sqrt(1 - 2 / M_PI), 1e-14);
   EXPECT_NEAR(two.mean, std::sqrt(M_PI) / 2, 1e-14);
@@ -45,7 +45,7 @@ TEST(NoiseRadius, TheSeriesContinuesTheGammaFunction) {
   double quotient = 1 / std::sqrt(M_PI);  // Γ(1)/Γ(½)
   for (int i = 0; i < 50; ++i) quotient *= (1.0 + i) / (0.5 + i);
   const double mean = std::sqrt(2.0 / 101) * quotient;
-  const Moments series = NoiseRadius(101, 2, 1)->predicted;
+  const Concentration::Moments series = NoiseRadius(101, 2, 1)->predicted;
   EXPECT_NEAR(series.mean, mean, 1e-8);
   EXPECT_NEAR(series.stddev, std::sqrt(1 - mean * mean), 1e-7);
 }
