@@ -139,8 +139,8 @@ double SmoothedMixture::EvaluateAt(std::span<const double> y, double& energy, st
     const Eigen::VectorXd along = c.axes.empty() ? off : Eigen::VectorXd(Square(c.axes, d_).transpose() * off);
     const Eigen::ArrayXd variances = View(c.variances).array(), smoothed = variances + sigma_ * sigma_;
     logs.push_back(c.log_factor - 0.5 * (along.array().square() / smoothed).sum());
-    gradients.push_back(FromAxes(c.axes, along.array() / smoothed));
-    estimates.push_back(View(c.mean) + FromAxes(c.axes, along.array() * variances / smoothed));
+    gradients.emplace_back(FromAxes(c.axes, along.array() / smoothed));
+    estimates.emplace_back(View(c.mean) + FromAxes(c.axes, along.array() * variances / smoothed));
   }
   const double highest = *std::max_element(logs.begin(), logs.end());
   double sum = 0;

@@ -82,8 +82,7 @@ absl::StatusOr<Energy> ProductOfExperts(const ProductOfExpertsOptions& options, 
   return OnABowl(
       [options, act = *activation](Var z, Params& p) {
         const Var h = options.hidden.empty() ? z : act(Mlp(p.Scope("trunk"), z, options.hidden, {.activation = act}));
-        // Weights near zero, but not at it: experts that begin equal would stay equal.
-        const Var logits = Dense(p, "experts", h, options.experts, {.weight_init = autodiff::Normal(0.01)});
+        const Var logits = Dense(p, "experts", h, options.experts);
         return (1 / std::sqrt(static_cast<double>(options.experts))) * sum(softplus(logits), {1}, /*keepdims=*/true);
       },
       scales);

@@ -10,9 +10,10 @@
 //
 //   φ(y) = ½ ‖z‖² + a n(c(z)),   n: R^d -> R a network,   a = √d √(s² + σ²)/σ.
 //
-// The bowl alone is the energy of N(μ, s²I) with noise, and n starts at or near zero, so x̂ starts at the isotropic
-// Wiener estimate; far away the bowl wins and walks come back. With a, a network whose gradient in z has norm 1 gives
-// ∇φ the size it has on noisy data, 1/σ per coordinate. The last two are residual denoisers (residual_denoiser.h).
+// The bowl alone is the energy of N(μ, s²I) with noise, and n starts at zero (but for the experts'), so x̂ starts at the
+// isotropic Wiener estimate; far away the bowl wins and walks come back. With a, a network whose gradient in z has norm
+// 1 gives ∇φ the size it has on noisy data, 1/σ per coordinate. The last two are residual denoisers
+// (residual_denoiser.h).
 //
 // Errors: InvalidArgument for sizes that are not positive or do not fit, an unknown activation, scales of another d.
 #ifndef NEB_NEB_ENERGIES_H_
@@ -46,7 +47,7 @@ struct ProductOfExpertsOptions {
   std::string activation = "silu";  // of the trunk, after each layer
 };
 // n = (1/√K) Σ_k softplus(⟨w_k, h⟩ + b_k): each expert is a logistic factor of the density, and a sum of energies is a
-// product of them ([DEEN]).
+// product of them ([DEEN]). Experts that began equal, at zero, would stay equal, so n begins at random.
 absl::StatusOr<Energy> ProductOfExperts(const ProductOfExpertsOptions& options, const Scales& scales);
 
 struct ConvEnergyOptions {

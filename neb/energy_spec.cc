@@ -83,7 +83,7 @@ absl::Status ReadOptions(const Json& json, EnergySpec& spec) {
   std::visit(
       [&](auto& options) {
         ForEachOption(options, [&](const char* name, auto& option) {
-          names.push_back(name);
+          names.emplace_back(name);
           const auto it = json.find(name);
           if (it == json.end() || Read(*it, option)) return;
           status.Update(absl::InvalidArgumentError(

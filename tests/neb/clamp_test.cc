@@ -89,7 +89,7 @@ TEST(NoisyKnown, AddsNoiseOfDeviationSigma) {
   for (int64_t i = 0; i < d; i += 2) mask.set(i, 1);
   const Known known = *NoisyKnown(Tensor::Full({d}, 3), mask, 0.7, 1);
   double mean = 0, squared = 0;
-  const double n = d / 2;
+  const double n = 0.5 * d;
   for (int64_t i = 0; i < d; ++i) {
     if (mask.at(i) == 0) continue;
     mean += (known.values.at(i) - 3) / n;

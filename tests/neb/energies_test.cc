@@ -56,7 +56,7 @@ Tensor NoisyPoints(const Scales& scales, int64_t n) {
   return y;
 }
 
-// x̂ = μ + s²/(s² + σ²)(y − μ) before training: exactly, or for the experts nearly.
+// x̂ = μ + s²/(s² + σ²)(y − μ) before training; with the experts, off it by less than half of the noise.
 TEST(ReadyMadeEnergies, StartAtTheWienerEstimate) {
   const Scales scales = SomeScales(60);
   for (const EnergySpec& spec : SmallOnes()) {
@@ -71,7 +71,7 @@ TEST(ReadyMadeEnergies, StartAtTheWienerEstimate) {
       noise += 0.16 / (30 * 60);
     }
     const bool experts = std::holds_alternative<ProductOfExpertsOptions>(spec);
-    EXPECT_LT(off, experts ? 0.05 * noise : 1e-12) << ToJson(spec);
+    EXPECT_LT(off, experts ? 0.25 * noise : 1e-12) << ToJson(spec);
   }
 }
 

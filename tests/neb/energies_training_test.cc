@@ -53,7 +53,7 @@ TEST(ReadyMadeEnergies, LearnAMixture) {
                                                         ResidualMlpOptions{.hidden = {256, 256}}}) {
     const double loss = TrainedLoss(spec, x, held_out, {2}, sigma, {.steps = 1500});
     std::printf("%s: %.4f\n", ToJson(spec).c_str(), loss);
-    EXPECT_LT(loss, best + 0.05 * (linear - best)) << ToJson(spec);
+    EXPECT_LT(loss, best + 0.1 * (linear - best)) << ToJson(spec);
     EXPECT_GT(loss, 0.995 * best) << ToJson(spec);  // nothing is better than the best
   }
 }
