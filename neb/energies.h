@@ -42,7 +42,7 @@ struct MlpEnergyOptions {
 absl::StatusOr<Energy> MlpEnergy(const MlpEnergyOptions& options, const Scales& scales);
 
 struct ProductOfExpertsOptions {
-  std::vector<int64_t> hidden = {256};  // of the trunk h, which the experts share
+  std::vector<int64_t> hidden = {256, 256};  // of the trunk h, which the experts share
   int64_t experts = 256;
   std::string activation = "silu";  // of the trunk, after each layer
 };
