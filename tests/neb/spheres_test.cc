@@ -112,6 +112,17 @@ TEST(Chi, DuplicatesHaveDistanceZero) {
   EXPECT_EQ(equal.closest(), std::make_pair(int64_t{0}, int64_t{1}));
 }
 
+// Of equally close pairs the first, also where tiles of 64 points come in another order than pairs do.
+TEST(Chi, TiesGoToTheFirstPair) {
+  Tensor x = NormalTensor({200, 3}, 0, 1, 5);
+  for (int64_t k = 0; k < 3; ++k) {
+    x.set(60 * 3 + k, x.at(5 * 3 + k));
+    x.set(70 * 3 + k, x.at(k));
+    x.set(199 * 3 + k, x.at(150 * 3 + k));
+  }
+  EXPECT_EQ(Measured(x).closest(), std::make_pair(int64_t{0}, int64_t{70}));
+}
+
 TEST(Chi, ScalesWithTheData) {
   const Tensor x = NormalTensor({80, 20}, 0, 1, 2);
   const Chi chi = Measured(x);
