@@ -67,7 +67,8 @@ Tensor Spots(int64_t n, uint64_t seed) {
     const double row = 1 + 5 * where[static_cast<size_t>(2 * i)],
                  column = 1 + 5 * where[static_cast<size_t>(2 * i + 1)];
     for (int64_t k = 0; k < 64; ++k) {
-      const double r = static_cast<double>(k / 8) - row, c = static_cast<double>(k % 8) - column;
+      const int64_t i_row = k / 8, i_column = k % 8;
+      const double r = static_cast<double>(i_row) - row, c = static_cast<double>(i_column) - column;
       x.set(i * 64 + k, std::exp(-(r * r + c * c) / 2));
     }
   }
