@@ -1,5 +1,7 @@
 #include "neb/layers.h"
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 
 namespace neb {
@@ -19,6 +21,19 @@ Var Conv2d(const Params& p, const std::string& name, Arg x, int64_t channels, co
   Params scope = p.Scope(name);
   const Var w = scope("w", {options.kernel, options.kernel, x.var().dim(-1), channels}, options.weight_init);
   const Var y = autodiff::conv2d(x, w, autodiff::ConvOptions::Same(options.stride, options.padding));
+  return options.bias ? y + scope("b", {channels}, options.bias_init) : y;
+}
+
+Var Conv2dUp(const Params& p, const std::string& name, Arg x, int64_t height, int64_t width, int64_t channels,
+             const Conv2dOptions& options) {
+  CallSite site(x);
+  Params scope = p.Scope(name);
+  const int64_t in = x.var().dim(-1);
+  const double fan = static_cast<double>(options.kernel * options.kernel * in);
+  const Var w = scope("w", {options.kernel, options.kernel, channels, in},
+                      autodiff::Normal(static_cast<double>(options.stride) / std::sqrt(fan)));
+  const Var y =
+      autodiff::conv2d_input_adjoint(x, w, height, width, autodiff::ConvOptions::Same(options.stride, options.padding));
   return options.bias ? y + scope("b", {channels}, options.bias_init) : y;
 }
 

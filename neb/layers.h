@@ -39,6 +39,13 @@ struct Conv2dOptions {
 // Cross-correlation plus bias: [N, H, W, C] -> [N, HO, WO, channels]; parameters name/w [K, K, C, channels], name/b.
 Var Conv2d(const Params& p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options = {});
 
+// The way back up from a convolution of these options: a bias plus the adjoint of conv2d, also called transposed
+// convolution. [N, HO, WO, in] -> [N, height, width, channels], where the convolution would make HO × WO of height ×
+// width; parameters name/w [K, K, channels, in], name/b. The weights' variance is stride²/(K² in), whatever
+// options.weight_init says: stride² is how many fewer terms than in a convolution meet at a pixel.
+Var Conv2dUp(const Params& p, const std::string& name, Arg x, int64_t height, int64_t width, int64_t channels,
+             const Conv2dOptions& options = {});
+
 struct MlpOptions {
   Activation activation = autodiff::silu;
   autodiff::Initializer weight_init = autodiff::LecunNormal();

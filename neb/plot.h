@@ -1,4 +1,4 @@
-// Two plots, drawn straight into a picture: lines over an axis, and a scalar field in the plane.
+// Three plots, drawn straight into a picture: lines over an axis, a histogram, and a scalar field in the plane.
 //
 //   absl::StatusOr<Image> curve = LinePlot({{"train", steps, loss}, {"held out", steps, held_out}},
 //                                          {.title = "MNIST, σ = 0.3", .x_label = "step", .log_y = true,
@@ -51,6 +51,32 @@ struct LinePlotOptions {
 // InvalidArgument: a series whose x and y differ in length; a picture below 200 pixels or above 8192 to a side; axes
 // that the labels leave no room for.
 absl::StatusOr<Image> LinePlot(const std::vector<Series>& series, const LinePlotOptions& options = {});
+
+// How often a quantity falls into each of equal intervals: `counts` between `low` and `high`.
+struct Histogram {
+  double low = 0;
+  double high = 1;
+  std::vector<double> counts = {};  // or shares, or densities: finite, >= 0
+};
+
+// A value of the quantity to point out: a dashed line up the plot, its label at the top, beside it.
+struct Mark {
+  double x = 0;
+  std::string label = {};
+};
+
+struct HistogramPlotOptions {
+  std::string title = {};
+  std::string x_label = {};
+  std::string y_label = {};
+  std::vector<Mark> marks = {};  // also outside low .. high: the axis makes room
+  int width = 640;               // pixels, at least 200 each
+  int height = 400;
+};
+
+// InvalidArgument: no counts, or counts that are negative or not finite; low and high that are not finite or not in
+// order; pictures as of LinePlot.
+absl::StatusOr<Image> HistogramPlot(const Histogram& histogram, const HistogramPlotOptions& options = {});
 
 // Values at the nodes of a regular grid: values[i, j] is at y = y_low + i (y_high − y_low)/(ny − 1), x likewise by j.
 // So row 0 is the lowest in the picture.

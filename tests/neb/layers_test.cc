@@ -151,6 +151,40 @@ TEST(Conv2d, IsTheCrossCorrelationPlusB) {
   }
 }
 
+// ⟨Conv2dUp(g), x⟩ = ⟨g, Conv2d(x)⟩ without biases: sizes that a stride divides and that it does not.
+TEST(Conv2dUp, IsTheAdjointOfTheConvolution) {
+  struct Case {
+    int64_t height, width, kernel, stride, padding;
+  };
+  for (const Case& c : {Case{6, 5, 3, 2, 1}, Case{7, 7, 3, 2, 1}, Case{4, 6, 5, 1, 2}, Case{8, 8, 2, 2, 0}}) {
+    const Conv2dOptions options{.kernel = c.kernel, .stride = c.stride, .padding = c.padding, .bias = false};
+    ParamStore store;
+    const Tensor x = Uniform({2, c.height, c.width, 3}, -1, 1, 1);
+    const Tensor down = ValueOf([&](Var v, Params& p) { return Conv2d(p, "conv", v, 4, options); }, x, store);
+    const Tensor g = Uniform(down.shape(), -1, 1, 2);
+    const Tensor up =
+        ValueOf([&](Var v, Params& p) { return Conv2dUp(p, "conv", v, c.height, c.width, 3, options); }, g, store);
+    ASSERT_EQ(up.shape(), x.shape());
+    double left = 0, right = 0;
+    for (int64_t i = 0; i < x.num_elements(); ++i) left += up.at(i) * x.at(i);
+    for (int64_t i = 0; i < g.num_elements(); ++i) right += down.at(i) * g.at(i);
+    EXPECT_NEAR(left, right, 1e-12);
+  }
+}
+
+// Inputs of variance 1 give outputs of variance 1 on average over pixels, away from the border.
+TEST(Conv2dUp, KeepsTheVariance) {
+  ParamStore store(3);
+  const Tensor g = Uniform({8, 16, 16, 64}, -std::sqrt(3.0), std::sqrt(3.0), 1);
+  const Tensor up =
+      ValueOf([](Var v, Params& p) { return Conv2dUp(p, "up", v, 32, 32, 32, {.kernel = 3, .stride = 2}); }, g, store);
+  double variance = 0;
+  const double n = static_cast<double>(up.num_elements());
+  for (int64_t i = 0; i < up.num_elements(); ++i) variance += up.at(i) * up.at(i) / n;
+  // 18,432 weights decide: 4√(2/18432) = 0.04; the border loses some.
+  EXPECT_NEAR(variance, 1, 0.1);
+}
+
 TEST(Mlp, IsDenseLayersWithActivationsBetween) {
   ParamStore store;
   const auto net = [](Var x, Params& p) { return Mlp(p.Scope("net"), x, {5, 4, 2}); };

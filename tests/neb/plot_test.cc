@@ -188,5 +188,52 @@ TEST(ViridisTest, GetsEvenlyLighter) {
   for (int i = 0; i < 100; ++i) EXPECT_LT(lightness(Viridis(i / 100.0)), lightness(Viridis((i + 1) / 100.0)));
 }
 
+// --- Histogram ---
+
+// Counts 1, 2, 4 over [0, 3]: the tops of the bars are at equal ratios above the axis.
+TEST(HistogramPlotTest, BarsAreAsHighAsTheirCounts) {
+  const absl::StatusOr<Image> image = HistogramPlot({.low = 0, .high = 3, .counts = {1, 2, 4}});
+  ASSERT_TRUE(image.ok()) << image.status();
+  // The first row of a bar's fill, below the outline; the last is the same for all.
+  const Colour white = kWhite;
+  std::vector<double> heights;
+  for (const int column : {150, 330, 510}) {
+    int top = -1, bottom = -1;
+    for (int row = 0; row < image->height; ++row) {
+      const Colour c = At(*image, row, column);
+      const bool fill = !(c == white) && c.blue > c.red + 40;
+      if (fill && top < 0) top = row;
+      if (fill) bottom = row;
+    }
+    heights.push_back(bottom - top);
+  }
+  EXPECT_NEAR(heights[1] / heights[0], 2, 0.05);
+  EXPECT_NEAR(heights[2] / heights[0], 4, 0.1);
+}
+
+TEST(HistogramPlotTest, MarksKeepTheirLabelsApartAndInside) {
+  HistogramPlotOptions options{.marks = {{1, "one"}, {1.01, "almost the same"}, {2.99, "at the border"}}};
+  for (const int width : {300, 600}) {
+    options.width = width;
+    const absl::StatusOr<Image> image = HistogramPlot({.low = 0, .high = 3, .counts = {1, 0, 4}}, options);
+    ASSERT_TRUE(image.ok()) << image.status();
+    // Nothing is written over the border on the right.
+    for (int row = 0; row < 200; ++row) EXPECT_EQ(At(*image, row, width - 4), kWhite);
+  }
+}
+
+TEST(HistogramPlotTest, EmptyAndOutlyingIsStillAPicture) {
+  EXPECT_TRUE(HistogramPlot({.low = 0, .high = 1, .counts = {0, 0}}, {.marks = {{5, "far away"}}}).ok());
+  EXPECT_TRUE(HistogramPlot({.low = 0, .high = 1, .counts = std::vector<double>(5000, 1)}).ok());
+}
+
+TEST(HistogramPlotTest, Errors) {
+  EXPECT_FALSE(HistogramPlot({.low = 0, .high = 1, .counts = {}}).ok());
+  EXPECT_FALSE(HistogramPlot({.low = 1, .high = 1, .counts = {1}}).ok());
+  EXPECT_FALSE(HistogramPlot({.low = 0, .high = std::nan(""), .counts = {1}}).ok());
+  EXPECT_FALSE(HistogramPlot({.low = 0, .high = 1, .counts = {1, -1}}).ok());
+  EXPECT_FALSE(HistogramPlot({.low = 0, .high = 1, .counts = {1}}, {.width = 100}).ok());
+}
+
 }  // namespace
 }  // namespace neb

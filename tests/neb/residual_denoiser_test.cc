@@ -22,53 +22,6 @@ using autodiff::Tape;
 using testing::AllOf;
 using testing::HasSubstr;
 
-// --- MeasureScales ---
-
-TEST(MeasureScales, AreMeanAndRootMeanSquareDeviation) {
-  // Columns 1, 2, 3 and 0, 4, −4: means 2 and 0, squared deviations 1 0 1 and 0 16 16.
-  const Scales s = MeasureScales(Tensor::From<float>({3, 2}, {1, 0, 2, 4, 3, -4}), 0.5);
-  ASSERT_EQ(s.mean.shape(), (autodiff::Shape{2}));
-  EXPECT_FLOAT_EQ(static_cast<float>(s.mean.at(0)), 2);
-  EXPECT_NEAR(s.mean.at(1), 0, 1e-7);
-  EXPECT_NEAR(s.stddev, std::sqrt(34.0 / 6), 1e-12);
-  EXPECT_EQ(s.sigma, 0.5);
-}
-
-TEST(MeasureScales, OfOneSampleHaveNoSpread) {
-  const Scales s = MeasureScales(Tensor::From<float>({1, 3}, {1, 2, 3}), 0.25);
-  EXPECT_EQ(s.stddev, 0);
-  EXPECT_EQ(s.mean.at(2), 3);
-  EXPECT_TRUE(std::isfinite(s.radius));
-  EXPECT_GT(s.radius, 1);
-}
-
-// The radius is for all data with their noise: 20,000 noisy draws around the farthest sample are well inside.
-TEST(MeasureScales, TheRadiusHoldsTheNoisyData) {
-  for (const int64_t d : {1, 2, 20}) {
-    const double sigma = 0.7;
-    const Tensor x = NormalTensor({500, d}, 3, 2, static_cast<uint64_t>(d));
-    const Scales s = MeasureScales(x, sigma);
-    const double unit = std::sqrt(static_cast<double>(d) * (s.stddev * s.stddev + sigma * sigma));
-    double farthest = 0;
-    int64_t at = 0;
-    for (int64_t i = 0; i < 500; ++i) {
-      double squared = 0;
-      for (int64_t j = 0; j < d; ++j) squared += std::pow(x.at(i * d + j) - s.mean.at(j), 2);
-      if (squared > farthest) at = i;
-      farthest = std::max(farthest, squared);
-    }
-    EXPECT_GT(s.radius * unit, 1.25 * std::sqrt(farthest));
-    const Tensor noise = NormalTensor({20000, d}, 0, sigma, 9);
-    for (int64_t i = 0; i < 20000; ++i) {
-      double squared = 0;
-      for (int64_t j = 0; j < d; ++j) squared += std::pow(x.at(at * d + j) - s.mean.at(j) + noise.at(i * d + j), 2);
-      ASSERT_LT(std::sqrt(squared), s.radius * unit) << "d = " << d;
-    }
-  }
-}
-
-// --- The energy ---
-
 Scales SomeScales(int64_t d, double radius) {
   // The deviation is kept as a float, so take one that is.
   return {.mean = NormalTensor({d}, 0.5, 0.2, 4), .stddev = 0.3125, .sigma = 0.4, .radius = radius};

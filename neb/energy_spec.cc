@@ -1,0 +1,184 @@
+#include "neb/energy_spec.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "neb/safetensors.h"
+#include "nlohmann/json.hpp"
+
+namespace neb {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The options of a form by name: what is read and what is written. A form is a row in Name and one here.
+template <typename Options, typename Visitor>
+void ForEachOption(Options& o, Visitor&& visit) {
+  using Form = std::remove_const_t<Options>;
+  constexpr bool kConvolutional = std::is_same_v<Form, ConvEnergyOptions> || std::is_same_v<Form, ResidualConvOptions>;
+  if constexpr (kConvolutional) {
+    visit("channels", o.channels);
+    visit("kernel", o.kernel);
+  } else {
+    visit("hidden", o.hidden);
+  }
+  if constexpr (std::is_same_v<Form, ConvEnergyOptions>) {
+    visit("strides", o.strides);
+    visit("bottleneck", o.bottleneck);
+  }
+  if constexpr (std::is_same_v<Form, ProductOfExpertsOptions>) visit("experts", o.experts);
+  visit("activation", o.activation);
+}
+
+const char* Name(const ResidualMlpOptions&) { return "residual_mlp"; }
+const char* Name(const ResidualConvOptions&) { return "residual_conv"; }
+const char* Name(const MlpEnergyOptions&) { return "mlp"; }
+const char* Name(const ProductOfExpertsOptions&) { return "product_of_experts"; }
+const char* Name(const ConvEnergyOptions&) { return "conv"; }
+
+// Every form at its defaults.
+template <size_t... kIndex>
+std::vector<EnergySpec> Defaults(std::index_sequence<kIndex...>) {
+  return {EnergySpec(std::variant_alternative_t<kIndex, EnergySpec>())...};
+}
+std::vector<EnergySpec> Defaults() { return Defaults(std::make_index_sequence<std::variant_size_v<EnergySpec>>()); }
+
+std::string FormOf(const EnergySpec& spec) {
+  return std::visit([](const auto& o) { return std::string(Name(o)); }, spec);
+}
+
+// Whether `value` is what the option holds, and if so puts it there.
+bool Read(const Json& value, std::string& option) {
+  if (!value.is_string()) return false;
+  option = value.get<std::string>();
+  return true;
+}
+bool Read(const Json& value, int64_t& option) {
+  if (!value.is_number_integer()) return false;
+  option = value.get<int64_t>();
+  return true;
+}
+bool Read(const Json& value, std::vector<int64_t>& option) {
+  if (!value.is_array()) return false;
+  option.assign(value.size(), 0);
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (!Read(value[i], option[i])) return false;
+  }
+  return true;
+}
+const char* TypeOf(const std::string&) { return "a string"; }
+const char* TypeOf(int64_t) { return "a whole number"; }
+const char* TypeOf(const std::vector<int64_t>&) { return "a list of whole numbers"; }
+
+absl::Status ReadOptions(const Json& json, EnergySpec& spec) {
+  absl::Status status;
+  std::vector<std::string> names;
+  std::visit(
+      [&](auto& options) {
+        ForEachOption(options, [&](const char* name, auto& option) {
+          names.emplace_back(name);
+          const auto it = json.find(name);
+          if (it == json.end() || Read(*it, option)) return;
+          status.Update(absl::InvalidArgumentError(
+              absl::StrCat("option \"", name, "\" must be ", TypeOf(option), ", got ", it->dump())));
+        });
+      },
+      spec);
+  for (const auto& [name, value] : json.items()) {
+    if (name == "form" || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("the form ", FormOf(spec), " has no option \"", name, "\", only ", absl::StrJoin(names, ", "))));
+  }
+  return status;
+}
+
+}  // namespace
+
+std::vector<std::string> EnergyForms() {
+  std::vector<std::string> forms;
+  for (const EnergySpec& spec : Defaults()) forms.push_back(FormOf(spec));
+  return forms;
+}
+
+absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text) {
+  const bool is_json = text.find('{') != std::string::npos;
+  const Json json = is_json ? Json::parse(text, nullptr, /*allow_exceptions=*/false) : Json{{"form", text}};
+  if (!json.is_object() || !json.contains("form") || !json["form"].is_string()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected the name of an energy or {\"form\": NAME, ...}, got ", text));
+  }
+  for (EnergySpec& spec : Defaults()) {
+    if (FormOf(spec) != json["form"].get<std::string>()) continue;
+    if (absl::Status s = ReadOptions(json, spec); !s.ok()) return s;
+    return spec;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("no energy is called ", json["form"].dump(), ", only ", absl::StrJoin(EnergyForms(), ", ")));
+}
+
+std::string ToJson(const EnergySpec& spec) {
+  Json json = {{"form", FormOf(spec)}};
+  std::visit(
+      [&json](const auto& options) {
+        ForEachOption(options, [&json](const char* name, const auto& option) { json[name] = option; });
+      },
+      spec);
+  return json.dump();
+}
+
+absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Scales& scales) {
+  if (item_shape.num_elements() != scales.mean.num_elements()) {
+    return absl::InvalidArgumentError(absl::StrCat("samples of shape ", item_shape.ToString(), ", but scales for ",
+                                                   scales.mean.num_elements(), " numbers"));
+  }
+  return std::visit(
+      [&](const auto& options) -> absl::StatusOr<Energy> {
+        using Form = std::decay_t<decltype(options)>;
+        if constexpr (std::is_same_v<Form, ResidualMlpOptions>) return ResidualMlp(options, scales);
+        if constexpr (std::is_same_v<Form, ResidualConvOptions>) return ResidualConv(options, item_shape, scales);
+        if constexpr (std::is_same_v<Form, MlpEnergyOptions>) return MlpEnergy(options, scales);
+        if constexpr (std::is_same_v<Form, ProductOfExpertsOptions>) return ProductOfExperts(options, scales);
+        if constexpr (std::is_same_v<Form, ConvEnergyOptions>) return ConvEnergy(options, item_shape, scales);
+      },
+      spec);
+}
+
+absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec) {
+  return model.Save(path, {{"energy", ToJson(spec)}});
+}
+
+absl::StatusOr<Model> LoadModel(const std::string& path) {
+  const absl::StatusOr<TensorFile> file = ReadSafetensors(path);
+  if (!file.ok()) return file.status();
+  const auto fail = [&path](const auto& why) { return absl::InvalidArgumentError(absl::StrCat(path, ": ", why)); };
+  const auto metadata = [&file](const char* key) {
+    const auto it = file->metadata.find(key);
+    return it == file->metadata.end() ? std::string() : it->second;
+  };
+  const absl::StatusOr<EnergySpec> spec = ParseEnergySpec(metadata("energy"));
+  if (!spec.ok()) return fail(absl::StrCat("metadata \"energy\": ", spec.status().message()));
+  // Only as far as the energy needs them: Model::Load checks the file.
+  autodiff::Shape item_shape;
+  for (absl::string_view part : absl::StrSplit(metadata("item_shape"), ',', absl::SkipEmpty())) {
+    int64_t extent = 0;
+    if (!absl::SimpleAtoi(part, &extent)) return fail("metadata \"item_shape\" is not a list of numbers");
+    item_shape.push_back(extent);
+  }
+  Scales scales;  // the file's own mean, s and radius win
+  const Tensor* const mean = file->Find("mean");
+  if (mean == nullptr) return fail("a model of a ready-made energy has a parameter \"mean\"");
+  scales.mean = *mean;
+  if (!absl::SimpleAtod(metadata("sigma"), &scales.sigma)) return fail("metadata \"sigma\" is not a number");
+  absl::StatusOr<Energy> energy = MakeEnergy(*spec, item_shape, scales);
+  if (!energy.ok()) return fail(energy.status().message());
+  return Model::Load(path, *std::move(energy));
+}
+
+}  // namespace neb

@@ -1,0 +1,55 @@
+// Which ready-made energy, by name: so that a command line can choose one, and a model file say which it holds.
+//
+//   absl::StatusOr<EnergySpec> spec = ParseEnergySpec(R"({"form": "conv", "channels": [32, 64], "strides": [1, 2]})");
+//   absl::StatusOr<Energy> energy = MakeEnergy(*spec, train.item_shape, MeasureScales(train.x, 0.3));
+//   SaveModel(path, *model, *spec);
+//   absl::StatusOr<Model> again = LoadModel(path);   // knows which energy it is
+//
+// A spec is a JSON object: its "form" and those of the form's options that are not at their defaults. The name of a
+// form alone, without JSON, is its defaults.
+//
+//   form                options, and where they are explained
+//   mlp                 hidden, activation                                 MlpEnergyOptions
+//   product_of_experts  hidden, experts, activation                        ProductOfExpertsOptions
+//   conv                channels, strides, kernel, bottleneck, activation  ConvEnergyOptions
+//   residual_mlp        hidden, activation                                 ResidualMlpOptions
+//   residual_conv       channels, kernel, activation                       ResidualConvOptions
+#ifndef NEB_NEB_ENERGY_SPEC_H_
+#define NEB_NEB_ENERGY_SPEC_H_
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "autodiff/shape.h"
+#include "neb/energies.h"
+#include "neb/model.h"
+
+namespace neb {
+
+using EnergySpec =
+    std::variant<ResidualMlpOptions, ResidualConvOptions, MlpEnergyOptions, ProductOfExpertsOptions, ConvEnergyOptions>;
+
+// The names of all forms.
+std::vector<std::string> EnergyForms();
+
+// InvalidArgument, naming what was expected: text that is neither a form nor a JSON object, a form or an option that
+// does not exist, a value of another type.
+absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text);
+
+// All options, also those at their defaults: a model saved today means the same when a default has changed.
+std::string ToJson(const EnergySpec& spec);
+
+// The energy, with its options checked (see energies.h).
+absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Scales& scales);
+
+// Model::Save, with the spec as metadata "energy". The spec must be that of the model's energy.
+absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec);
+// Reads what SaveModel wrote, scales included. Errors: as of Model::Load; InvalidArgument for a file without "energy".
+absl::StatusOr<Model> LoadModel(const std::string& path);
+
+}  // namespace neb
+
+#endif  // NEB_NEB_ENERGY_SPEC_H_
