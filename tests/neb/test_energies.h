@@ -31,6 +31,16 @@ inline Energy Gaussian(double variance) {
   return [variance](Var y, Params&) { return (0.5 / variance) * squared_norm(y, {1}); };
 }
 
+// The exact energy of the stored samples x [n, d] with noise: −log Σ_i exp(−‖y − x_i‖²/2σ²), whose jump is the
+// kernel-density estimate of METHOD.md §6.
+inline Energy KernelDensity(const Tensor& x, double sigma) {
+  return [x, sigma](Var y, Params& p) {
+    const Var stored = p.Fixed("stored", x);
+    const Var overlap = matmul(y, stored, {.transpose_b = true}) - 0.5 * squared_norm(stored, {1});
+    return (0.5 / (sigma * sigma)) * squared_norm(y, {1}) - logsumexp(overlap * (1 / (sigma * sigma)), {1});
+  };
+}
+
 // The energy of N(0, v I) with v = 1 / exp(log_precision) to be learned.
 inline Var LearnedGaussian(Var y, Params& p) {
   return 0.5 * exp(p("log_precision", {}, autodiff::Zeros())) * squared_norm(y, {1});
