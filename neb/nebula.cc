@@ -64,7 +64,8 @@ class Descender {
     if (energy == -HUGE_VAL) return End(t, Outcome::kRunAway, row);
     const double squared = Dot(t.gradient, t.gradient), length = t.h * std::sqrt(squared);
     const double change = Distance(gradient, t.gradient) / std::sqrt(squared);
-    const bool falls = energy <= t.energy - kSufficientDecrease * t.h * squared;  // false for NaN
+    // False for NaN, and strict: a decrease that rounds away is none.
+    const bool falls = energy < t.energy && energy <= t.energy - kSufficientDecrease * t.h * squared;
     const bool follows = length <= kTrustedLength * sigma_ ? std::isfinite(change) : change <= kLargestChange;
     if (!falls || !follows) {
       t.h /= 2;

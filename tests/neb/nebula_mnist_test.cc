@@ -63,8 +63,12 @@ TEST(Descend, RecallsStoredDigits) {
     // Where all is recalled there is an attractor for each digit, at large σ only one for all.
     const absl::StatusOr<Clusters> clusters = ClusterAttractors(*ends, c.sigma);
     ASSERT_TRUE(clusters.ok()) << clusters.status();
-    if (c.rate == 1) EXPECT_EQ(clusters->clusters.size(), 100);
-    if (c.rate == 0) EXPECT_EQ(clusters->clusters.size(), 1);
+    if (c.rate == 1) {
+      EXPECT_EQ(clusters->clusters.size(), 100);
+    }
+    if (c.rate == 0) {
+      EXPECT_EQ(clusters->clusters.size(), 1);
+    }
     EXPECT_NEAR(recall->rate, c.rate, 3 * std::sqrt(2 * p * (1 - p) / 100)) << c.sigma;
   }
 }
