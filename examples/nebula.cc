@@ -102,7 +102,7 @@ absl::Status Moons(const neb::RunFolder& out) {
   if (!trained.ok()) return trained.status();
 
   // Descents from a coarse grid all over the picture: their ends are the attractors, and colour the basins.
-  const int64_t nx = 46, ny = 33;
+  const int64_t nx = 37, ny = 27;
   const Tensor start = GridPoints(nx, ny);
   const absl::StatusOr<neb::Descents> ends = neb::Descend(*model, start, {});
   if (!ends.ok()) return ends.status();
@@ -112,7 +112,7 @@ absl::Status Moons(const neb::RunFolder& out) {
   PrintOutcomes(*ends);
 
   Tensor memories({static_cast<int64_t>(found->clusters.size()), 2});
-  neb::PointSet marks{.points = {}, .colour = neb::kInk, .radius = 4.5};
+  neb::PointSet marks{.points = {}, .colour = neb::kInk, .radius = 7};
   for (size_t k = 0; k < found->clusters.size(); ++k) {
     const auto row = static_cast<size_t>(found->clusters[k].representative);
     marks.points.push_back(PointOf(ends->y.data<float>(), row));
@@ -142,7 +142,7 @@ absl::Status Moons(const neb::RunFolder& out) {
     const int64_t c = found->of_row[i];
     if (c < 0) continue;
     while (static_cast<int64_t>(points.size()) <= c) {
-      points.push_back({.points = {}, .colour = neb::SeriesColour(static_cast<int>(points.size())), .radius = 1.2});
+      points.push_back({.points = {}, .colour = neb::SeriesColour(static_cast<int>(points.size())), .radius = 2});
     }
     points[static_cast<size_t>(c)].points.push_back(PointOf(start.data<float>(), i));
   }
@@ -184,13 +184,14 @@ absl::StatusOr<neb::Model> Learn(const neb::Dataset& stored, double sigma) {
   const uint64_t seed = absl::GetFlag(FLAGS_seed);
   const neb::Energy energy = neb::ResidualDenoiser(
       [d](Var z, Params& p) {
-        return neb::Mlp(p, z, {256, 256, d}, {.last_weight_init = autodiff::Zeros()});
+        return neb::Mlp(p, z, {512, 512, d}, {.last_weight_init = autodiff::Zeros()});
       },
       neb::MeasureScales(stored.x, sigma));
   absl::StatusOr<neb::Model> model = neb::Model::Create(energy, stored.item_shape, sigma, seed);
   if (!model.ok()) return model.status();
   const absl::StatusOr<neb::TrainResult> trained =
-      neb::Train(*model, stored.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .seed = seed});
+      neb::Train(*model, stored.x, nullptr,
+                 {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .learning_rate = 2e-3, .seed = seed});
   if (!trained.ok()) return trained.status();
   return model;
 }

@@ -7,6 +7,7 @@
 #include "neb/energy.h"             // IWYU pragma: export
 #include "neb/landscape.h"          // IWYU pragma: export
 #include "neb/layers.h"             // IWYU pragma: export
+#include "neb/measurements.h"       // IWYU pragma: export
 #include "neb/model.h"              // IWYU pragma: export
 #include "neb/nebula.h"             // IWYU pragma: export
 #include "neb/optimizer.h"          // IWYU pragma: export
