@@ -184,14 +184,13 @@ absl::StatusOr<neb::Model> Learn(const neb::Dataset& stored, double sigma) {
   const uint64_t seed = absl::GetFlag(FLAGS_seed);
   const neb::Energy energy = neb::ResidualDenoiser(
       [d](Var z, Params& p) {
-        return neb::Mlp(p, z, {512, 512, d}, {.last_weight_init = autodiff::Zeros()});
+        return neb::Mlp(p, z, {256, 256, d}, {.last_weight_init = autodiff::Zeros()});
       },
       neb::MeasureScales(stored.x, sigma));
   absl::StatusOr<neb::Model> model = neb::Model::Create(energy, stored.item_shape, sigma, seed);
   if (!model.ok()) return model.status();
   const absl::StatusOr<neb::TrainResult> trained =
-      neb::Train(*model, stored.x, nullptr,
-                 {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .learning_rate = 2e-3, .seed = seed});
+      neb::Train(*model, stored.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .seed = seed});
   if (!trained.ok()) return trained.status();
   return model;
 }

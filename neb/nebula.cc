@@ -12,7 +12,7 @@ namespace neb {
 namespace {
 
 constexpr double kSufficientDecrease = 1e-4;  // of what ∇φ promises
-constexpr double kTrustedLength = 0.25;       // σ: steps up to this need not follow the flow
+constexpr double kTrustedLength = 0.1;        // σ: steps up to this need not follow the flow
 constexpr double kFirstStep = 0.25;           // σ²
 constexpr double kAimedChange = 0.25;         // of ∇φ along a longer step, relative to it
 constexpr double kLargestChange = 0.5;

@@ -8,12 +8,13 @@
 // How it steps. y ← y − h ∇φ(y), h chosen anew for each step and row, everything in float64 (landscape.h).
 //   φ never rises   a step is taken only when φ(y − h∇φ) <= φ(y) − 10⁻⁴ h ‖∇φ‖² as computed (Armijo 1966), without any
 //                   allowance for rounding; else h is halved.
-//   the basin       a step longer than σ/4 must follow the flow: ∇φ may change along it by half its length at most, and
+//   the basin       a step longer than σ/10 must follow the flow: ∇φ may change along it by half its length at most,
+//   and
 //                   h aims at a quarter. That is h ‖∇²φ‖ <= 1/2 in the direction of the step, well inside h ∇²φ < 1,
 //                   where y ↦ y − h∇φ is one-to-one and no trajectory crosses another. As ∇²φ <= 1/σ² for the exact φ
 //                   of any data (METHOD.md §2), h = σ²/4, where it starts, is right where no valleys part. (h = σ²
 //                   would be the jump y ← x̂(y): mean shift, which descends too, but to other attractors now and then.)
-//   speed           a step of at most σ/4 cannot jump over what has been smoothed with σ: there h is Barzilai and
+//   speed           a step of at most σ/10 cannot jump over what has been smoothed with σ: there h is Barzilai and
 //                   Borwein's (1988), h = 1/curvature along the last step, which ends long narrow valleys quickly.
 #ifndef NEB_NEB_NEBULA_H_
 #define NEB_NEB_NEBULA_H_
