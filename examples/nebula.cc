@@ -39,7 +39,8 @@ using neb::Params;
 using neb::Tensor;
 using neb::Var;
 
-// Of the data's own distances: recall within this of the stored sample, Euclidean over all pixels.
+// What counts as recall: at most this far from the stored image, Euclidean over all pixels. (Two of the default
+// images are 11 apart, by the median.)
 constexpr double kWithin = 1.0;
 
 absl::StatusOr<std::vector<double>> Sigmas(std::vector<double> otherwise) {
