@@ -10,6 +10,7 @@
 #include "autodiff/random.h"
 #include "neb/dataset.h"
 #include "neb/far_samples.h"
+#include "neb/measurements.h"
 
 namespace neb {
 
@@ -48,24 +49,29 @@ double Trainer::last_loss() const { return impl_->loss.at(0); }
 
 namespace {
 
-absl::Status CheckSamples(const Model& model, const Tensor& x) {
-  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != model.d() || x.dtype() != autodiff::DType::kF32) {
-    return absl::InvalidArgumentError(absl::StrCat("samples must be f32 [n, ", model.d(), "] with n >= 1, got ",
-                                                   Name(x.dtype()), x.shape().ToString()));
+absl::Status CheckSamples(const Model& model, const Tensor& x, int64_t measurements) {
+  if (measurements < 1 || model.d() % measurements != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("measurements must be a divisor of the model's d = ", model.d(), ", got ", measurements));
+  }
+  const int64_t d = model.d() / measurements;
+  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != d || x.dtype() != autodiff::DType::kF32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("samples must be f32 [n, ", d, "] with n >= 1, got ", Name(x.dtype()), x.shape().ToString()));
   }
   const std::span<const float> values = x.data<float>();
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
-      return absl::InvalidArgumentError(absl::StrCat("sample ", static_cast<int64_t>(i) / model.d(), " has a value of ",
-                                                     values[i], " at position ", static_cast<int64_t>(i) % model.d()));
+      return absl::InvalidArgumentError(absl::StrCat("sample ", static_cast<int64_t>(i) / d, " has a value of ",
+                                                     values[i], " at position ", static_cast<int64_t>(i) % d));
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckMeasurable(const Model& model, const Tensor& x, int64_t samples) {
+absl::Status CheckMeasurable(const Model& model, const Tensor& x, int64_t samples, int64_t measurements) {
   if (samples < 1) return absl::InvalidArgumentError("the loss of no samples is not defined");
-  return CheckSamples(model, x);
+  return CheckSamples(model, x, measurements);
 }
 
 Schedule ScheduleOf(const TrainOptions& o) {
@@ -91,7 +97,7 @@ absl::Status CheckAdam(const AdamOptions& o) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Tensor& x, const TrainOptions& options) {
-  if (absl::Status s = CheckSamples(model, x); !s.ok()) return s;
+  if (absl::Status s = CheckSamples(model, x, options.measurements); !s.ok()) return s;
   if (options.steps < 0) return absl::InvalidArgumentError(absl::StrCat("steps must be >= 0, got ", options.steps));
   if (options.batch < 1) return absl::InvalidArgumentError(absl::StrCat("batch must be >= 1, got ", options.batch));
   if (!(options.learning_rate > 0 && options.learning_rate <= kMaxRate)) {
@@ -105,16 +111,17 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
   auto impl = std::make_unique<Impl>(model, x, options);
   impl->schedule = ScheduleOf(options);
   const int64_t batch = impl->batches.batch_size();
+  const Shape of_samples = {batch, x.shape()[1]}, of_noise = {batch, model.d()};
 
   Tape tape;
   ParamStore& store = model.params();
   Params p(&tape, &store);
-  const Var samples = tape.Input("x", {batch, model.d()}), noise = tape.Input("noise", {batch, model.d()});
+  const Var samples = tape.Input("x", of_samples), noise = tape.Input("noise", of_noise);
   const bool far = options.far_fraction > 0;
-  const Var shift = tape.Input("shift", {batch, model.d()});
+  const Var shift = tape.Input("shift", of_samples);
   const Var clean_or_far = far ? samples + shift : samples;
-  const Var y = clean_or_far + model.sigma() * noise;
-  const Var loss = mean(NebLoss(model.energy(), samples, y, model.sigma(), p));
+  const Var y = Repeat(clean_or_far, options.measurements) + model.sigma() * noise;
+  const Var loss = mean(MeasurementsLoss(model.energy(), samples, y, options.measurements, model.sigma(), p));
   const std::vector<Var> trained = p.trainable();
   if (!tape.status().ok()) return tape.status();
   if (trained.empty()) return absl::InvalidArgumentError("the energy has no parameters to train");
@@ -123,13 +130,13 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
   std::vector<Var> inputs = {samples, noise};
   if (far) inputs.push_back(shift);
   inputs.insert(inputs.end(), adam.scalars.begin(), adam.scalars.end());
-  impl->samples = Tensor({batch, model.d()});
-  impl->noise = Tensor({batch, model.d()});
+  impl->samples = Tensor(of_samples);
+  impl->noise = Tensor(of_noise);
   impl->scalars.assign(adam.scalars.size(), Tensor(Shape{}));
   impl->inputs = {&impl->samples, &impl->noise};
   if (far) {
     impl->far = std::make_unique<FarSamples>(x, options.far_fraction);
-    impl->shift = Tensor({batch, model.d()});
+    impl->shift = Tensor(of_samples);
     impl->inputs.push_back(&impl->shift);
   }
   for (const Tensor& t : impl->scalars) impl->inputs.push_back(&t);
@@ -194,7 +201,8 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
   absl::StatusOr<std::unique_ptr<Trainer>> created = Trainer::Create(model, x, options);
   if (!created.ok()) return created.status();
   if (held_out != nullptr) {
-    if (absl::Status s = CheckMeasurable(model, *held_out, options.held_out_samples); !s.ok()) return s;
+    absl::Status s = CheckMeasurable(model, *held_out, options.held_out_samples, options.measurements);
+    if (!s.ok()) return s;
   }
   Trainer& trainer = **created;
   using Clock = std::chrono::steady_clock;
@@ -218,7 +226,7 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
     progress.held_out_loss = std::numeric_limits<double>::quiet_NaN();
     if (measure) {
       absl::StatusOr<double> measured =
-          MeasureLoss(model, *held_out, options.held_out_samples, options.seed, options.pool);
+          MeasureLoss(model, *held_out, options.held_out_samples, options.seed, options.pool, options.measurements);
       if (!measured.ok()) return measured.status();
       progress.held_out_loss = *measured;
     }
@@ -235,23 +243,29 @@ absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* h
 }
 
 absl::StatusOr<double> MeasureLoss(Model& model, const Tensor& x, int64_t samples, uint64_t seed,
-                                   autodiff::ThreadPool* pool) {
-  if (absl::Status s = CheckMeasurable(model, x, samples); !s.ok()) return s;
-  const int64_t n = std::min(samples, x.shape()[0]), d = model.d();
+                                   autodiff::ThreadPool* pool, int64_t measurements) {
+  if (absl::Status s = CheckMeasurable(model, x, samples, measurements); !s.ok()) return s;
+  const int64_t n = std::min(samples, x.shape()[0]), width = x.shape()[1];
   constexpr int64_t kChunk = 1024;  // bounds the memory
-  Tensor y({std::min(n, kChunk), d}), x_hat({std::min(n, kChunk), d});
   double total = 0;
   for (int64_t begin = 0; begin < n; begin += kChunk) {
-    const size_t count = static_cast<size_t>(std::min(kChunk, n - begin) * d);
-    const std::span<const float> clean = x.data<float>().subspan(static_cast<size_t>(begin * d), count);
-    const std::span<float> noisy = y.data<float>().subspan(0, count), estimate = x_hat.data<float>().subspan(0, count);
-    autodiff::FillNormal({.seed = seed, .stream = autodiff::kEvaluationNoise, .step = 0}, begin * d, noisy);
-    for (size_t i = 0; i < count; ++i) noisy[i] = clean[i] + static_cast<float>(model.sigma()) * noisy[i];
-    if (absl::Status s = model.Evaluate(noisy, {.energy = {}, .gradient = {}, .x_hat = estimate}, pool); !s.ok()) {
-      return s;
+    const int64_t rows = std::min(kChunk, n - begin);
+    const std::span<const float> clean =
+        x.data<float>().subspan(static_cast<size_t>(begin * width), static_cast<size_t>(rows * width));
+    const absl::StatusOr<Tensor> repeated = Repeat(Tensor::From<float>({rows, width}, clean), measurements);
+    if (!repeated.ok()) return repeated.status();
+    Tensor y(repeated->shape()), estimates(repeated->shape());
+    const std::span<float> noisy = y.data<float>();
+    autodiff::FillNormal({.seed = seed, .stream = autodiff::kEvaluationNoise, .step = 0}, begin * model.d(), noisy);
+    for (size_t i = 0; i < noisy.size(); ++i) {
+      noisy[i] = repeated->data<float>()[i] + static_cast<float>(model.sigma()) * noisy[i];
     }
-    for (size_t i = 0; i < count; ++i) {
-      const double r = static_cast<double>(clean[i]) - estimate[i];
+    absl::Status s = model.Evaluate(noisy, {.energy = {}, .gradient = {}, .x_hat = estimates.data<float>()}, pool);
+    if (!s.ok()) return s;
+    const absl::StatusOr<Tensor> x_hat = MeanOfMeasurements(estimates, measurements);
+    if (!x_hat.ok()) return x_hat.status();
+    for (size_t i = 0; i < clean.size(); ++i) {
+      const double r = static_cast<double>(clean[i]) - x_hat->data<float>()[i];
       total += r * r;
     }
   }

@@ -37,6 +37,9 @@ struct TrainOptions {
   double learning_rate = 1e-3;  // the peak of the schedule
   int64_t warmup = 500;         // steps; at most a tenth of all steps is used
   AdamOptions adam = {};
+  // M > 1: the energy is a joint one of M noisy copies of each sample, trained with the loss of their mean estimate,
+  // see measurements.h. Samples are then [n, d/M], d the model's.
+  int64_t measurements = 1;
   // The share of each minibatch that is moved off the data, see far_samples.h; 0: none, for data without room around
   // it.
   double far_fraction = 0;
@@ -52,8 +55,8 @@ struct TrainOptions {
 // unless adam.ema_decay is 0.
 class Trainer {
  public:
-  // `x`: samples [n, d], float32, finite. Model and samples must outlive the trainer. Errors: sizes and options out of
-  // range, mistakes in the energy.
+  // `x`: samples [n, d / options.measurements], float32, finite. Model and samples must outlive the trainer. Errors:
+  // sizes and options out of range, mistakes in the energy.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Model& model, const Tensor& x, const TrainOptions& options);
   ~Trainer();
 
@@ -77,9 +80,10 @@ struct TrainResult {
 absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* held_out, const TrainOptions& options);
 
 // The NEB loss of a model on samples x [n, d], mean over the samples, each with one draw of noise: an estimate of
-// E‖X − x̂(X + σε)‖². The noise is the same at each call with the same seed. Uses the first `samples` rows.
+// E‖X − x̂(X + σε)‖². The noise is the same at each call with the same seed. Uses the first `samples` rows. For a joint
+// energy of M measurements, x is [n, d/M] and x̂ their mean estimate.
 absl::StatusOr<double> MeasureLoss(Model& model, const Tensor& x, int64_t samples, uint64_t seed,
-                                   autodiff::ThreadPool* pool = nullptr);
+                                   autodiff::ThreadPool* pool = nullptr, int64_t measurements = 1);
 
 }  // namespace neb
 

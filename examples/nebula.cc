@@ -1,0 +1,315 @@
+// Associative memory: descents of an energy, in the plane and on images.
+//
+//   bazel run -c opt //examples:nebula                        # two moons: energy, descents, attractors and basins
+//   bazel run -c opt //examples:nebula -- --mode=images       # stores 100 images and recalls them, damaged
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "neb/cli/run_folder.h"
+#include "neb/dataset.h"
+#include "neb/image.h"
+#include "neb/image_grid.h"
+#include "neb/neb.h"
+#include "neb/plot.h"
+
+ABSL_FLAG(std::string, mode, "moons", "moons: in the plane; images: store and recall images");
+ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
+          "images to store: an IDX file (plain or .gz), or a folder of PNG or JPEG files of one size");
+ABSL_FLAG(std::string, out, "runs/nebula", "folder for the pictures");
+ABSL_FLAG(std::vector<std::string>, sigma, std::vector<std::string>({}),
+          "standard deviations of the noise; by default 0.15 for moons and 0.5,1,1.5,2 for images");
+ABSL_FLAG(int64_t, stored, 100, "images to store");
+ABSL_FLAG(int64_t, steps, 2000, "minibatches to train on, for each sigma");
+ABSL_FLAG(uint64_t, seed, 1, "of everything random");
+
+namespace {
+
+using neb::Params;
+using neb::Tensor;
+using neb::Var;
+
+// What counts as recall: at most this far from the stored image, Euclidean over all pixels. (Two of the default
+// images are 11 apart, by the median.)
+constexpr double kWithin = 1.0;
+
+absl::StatusOr<std::vector<double>> Sigmas(std::vector<double> otherwise) {
+  std::vector<double> sigmas;
+  for (const std::string& text : absl::GetFlag(FLAGS_sigma)) {
+    double sigma = 0;
+    if (!absl::SimpleAtod(text, &sigma) || !(sigma > 0)) {
+      return absl::InvalidArgumentError(absl::StrCat("--sigma must be positive numbers, got \"", text, "\""));
+    }
+    sigmas.push_back(sigma);
+  }
+  return sigmas.empty() ? otherwise : sigmas;
+}
+
+void PrintOutcomes(const neb::Descents& descents) {
+  int64_t counts[4] = {}, most = 0;
+  double total = 0;
+  for (const neb::Descent& row : descents.rows) {
+    ++counts[static_cast<int>(row.outcome)];
+    total += static_cast<double>(row.evaluations) / static_cast<double>(descents.rows.size());
+    most = std::max(most, row.evaluations);
+  }
+  for (const auto outcome :
+       {neb::Outcome::kConverged, neb::Outcome::kOutOfEvaluations, neb::Outcome::kRunAway, neb::Outcome::kStalled}) {
+    const auto count = static_cast<int>(counts[static_cast<int>(outcome)]);
+    if (count > 0) std::printf("  %d %s", count, neb::Name(outcome));
+  }
+  std::printf("; %.0f evaluations each, at most %d\n", total, static_cast<int>(most));
+}
+
+// --- In the plane ---
+
+// A network on top of a bowl: the bowl wins far away, so that descents from everywhere come home.
+Var MoonsPhi(Var y, Params& p) { return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1}); }
+
+constexpr double kLeft = -1.8, kRight = 2.8, kLow = -1.4, kHigh = 1.9;
+
+// The nodes of a grid over the picture, row after row from below. [ny · nx, 2]
+Tensor GridPoints(int64_t nx, int64_t ny) {
+  Tensor y({ny * nx, 2});
+  for (int64_t k = 0; k < ny * nx; ++k) {
+    y.set(2 * k, kLeft + (kRight - kLeft) * static_cast<double>(k % nx) / static_cast<double>(nx - 1));
+    y.set(2 * k + 1, kLow + (kHigh - kLow) * static_cast<double>(k / nx) / static_cast<double>(ny - 1));
+  }
+  return y;
+}
+
+neb::Point PointOf(std::span<const float> y, size_t row) { return {y[2 * row], y[2 * row + 1]}; }
+
+absl::Status Moons(const neb::RunFolder& out) {
+  const absl::StatusOr<std::vector<double>> sigmas = Sigmas({0.15});
+  if (!sigmas.ok()) return sigmas.status();
+  const double sigma = sigmas->front();
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  const neb::Dataset moons = neb::TwoMoons(/*n=*/10000, /*noise=*/0.02f, seed);
+  absl::StatusOr<neb::Model> model = neb::Model::Create(MoonsPhi, moons.item_shape, sigma, seed);
+  if (!model.ok()) return model.status();
+  const absl::StatusOr<neb::TrainResult> trained =
+      neb::Train(*model, moons.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256, .seed = seed});
+  if (!trained.ok()) return trained.status();
+
+  // Descents from a coarse grid all over the picture: their ends are the attractors, and colour the basins.
+  const int64_t nx = 37, ny = 27;
+  const Tensor start = GridPoints(nx, ny);
+  const absl::StatusOr<neb::Descents> ends = neb::Descend(*model, start, {});
+  if (!ends.ok()) return ends.status();
+  const absl::StatusOr<neb::Clusters> found = neb::ClusterAttractors(*ends, sigma, /*gap=*/0.05);
+  if (!found.ok()) return found.status();
+  std::printf("%d descents:", static_cast<int>(nx * ny));
+  PrintOutcomes(*ends);
+
+  Tensor memories({static_cast<int64_t>(found->clusters.size()), 2});
+  neb::PointSet marks{.points = {}, .colour = neb::kInk, .radius = 7};
+  for (size_t k = 0; k < found->clusters.size(); ++k) {
+    const auto row = static_cast<size_t>(found->clusters[k].representative);
+    marks.points.push_back(PointOf(ends->y.data<float>(), row));
+    for (int64_t j = 0; j < 2; ++j)
+      memories.set(2 * static_cast<int64_t>(k) + j, ends->y.at(2 * static_cast<int64_t>(row) + j));
+  }
+  const absl::StatusOr<std::vector<neb::Spectrum>> spectra = neb::ExtremeCurvatures(*model, memories, {});
+  if (!spectra.ok()) return spectra.status();
+  std::printf("   attractor          φ    basin   curvature · σ²\n");
+  for (size_t k = 0; k < found->clusters.size(); ++k) {
+    std::printf("  (%6.3f, %6.3f)  %7.3f  %4.1f %%   %.3f to %.3f\n", marks.points[k].x, marks.points[k].y,
+                found->clusters[k].energy, 100 * found->clusters[k].share, sigma * sigma * (*spectra)[k].smallest,
+                sigma * sigma * (*spectra)[k].largest);
+  }
+
+  // The picture: φ − min φ with its contours, the grid of starts in the colours of their basins, some paths, the ends.
+  const int64_t fine_x = 220, fine_y = 160;
+  const Tensor fine = GridPoints(fine_x, fine_y);
+  neb::Field field{
+      .values = Tensor({fine_y, fine_x}), .x_low = kLeft, .x_high = kRight, .y_low = kLow, .y_high = kHigh};
+  const std::span<float> phi = field.values.data<float>();
+  if (absl::Status s = model->Evaluate(fine.data<float>(), {.energy = phi}); !s.ok()) return s;
+  const float lowest = *std::min_element(phi.begin(), phi.end());
+  for (float& v : phi) v -= lowest;
+  std::vector<neb::PointSet> points;
+  for (size_t i = 0; i < ends->rows.size(); ++i) {
+    const int64_t c = found->of_row[i];
+    if (c < 0) continue;
+    while (static_cast<int64_t>(points.size()) <= c) {
+      points.push_back({.points = {}, .colour = neb::SeriesColour(static_cast<int>(points.size())), .radius = 2});
+    }
+    points[static_cast<size_t>(c)].points.push_back(PointOf(start.data<float>(), i));
+  }
+  points.push_back(marks);
+  const Tensor from = neb::NoisyStarts(neb::TwoMoons(24, 0.02f, seed + 1).x, *model, seed);
+  const absl::StatusOr<neb::Descents> travelled = neb::Descend(*model, from, {.path_every = 1});
+  if (!travelled.ok()) return travelled.status();
+  std::vector<neb::Path> paths;
+  for (const neb::Descent& row : travelled->rows) {
+    neb::Path path;
+    for (size_t k = 0; k < row.path.energy.size(); ++k) path.points.push_back(PointOf(row.path.y, k));
+    paths.push_back(std::move(path));
+  }
+  const absl::StatusOr<neb::Image> picture =
+      neb::HeatMap(field, {.title = absl::StrFormat("Descents to attractors, and the basins of a grid; σ = %g", sigma),
+                           .value_label = "φ − min φ",
+                           .high = 12,
+                           .contours = 12,
+                           .points = points,
+                           .paths = paths,
+                           .width = 900});
+  if (!picture.ok()) return picture.status();
+  return neb::WritePng(out.Path("moons.png"), *picture);
+}
+
+// --- Images ---
+
+// The exact energy of the stored images with noise: φ = −log Σ exp(−‖y − x_i‖²/2σ²).
+neb::Energy ExactEnergy(const Tensor& stored, double sigma) {
+  return [stored, sigma](Var y, Params& p) {
+    const Var x = p.Fixed("stored", stored);
+    const Var overlap = matmul(y, x, {.transpose_b = true}) - 0.5 * squared_norm(x, {1});
+    return (0.5 / (sigma * sigma)) * squared_norm(y, {1}) - logsumexp(overlap * (1 / (sigma * sigma)), {1});
+  };
+}
+
+absl::StatusOr<neb::Model> Learn(const neb::Dataset& stored, double sigma) {
+  const int64_t d = stored.item_shape.num_elements();
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  const neb::Energy energy = neb::ResidualDenoiser(
+      [d](Var z, Params& p) {
+        return neb::Mlp(p, z, {256, 256, d}, {.last_weight_init = autodiff::Zeros()});
+      },
+      neb::MeasureScales(stored.x, sigma));
+  absl::StatusOr<neb::Model> model = neb::Model::Create(energy, stored.item_shape, sigma, seed);
+  if (!model.ok()) return model.status();
+  const absl::StatusOr<neb::TrainResult> trained =
+      neb::Train(*model, stored.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .seed = seed});
+  if (!trained.ok()) return trained.status();
+  return model;
+}
+
+// How often the stored images come back, and to how many attractors all descents lead.
+absl::Status Report(const char* energy, const char* damage, neb::Model& model, const Tensor& stored,
+                    const Tensor& start) {
+  const absl::StatusOr<neb::Descents> ends = neb::Descend(model, start, {});
+  if (!ends.ok()) return ends.status();
+  std::vector<int64_t> intended(static_cast<size_t>(stored.shape()[0]));
+  std::iota(intended.begin(), intended.end(), int64_t{0});
+  const absl::StatusOr<neb::Recall> close = neb::MeasureRecall(ends->y, stored, intended, kWithin);
+  const absl::StatusOr<neb::Recall> nearest = neb::MeasureRecall(ends->y, stored, intended, HUGE_VAL);
+  const absl::StatusOr<neb::Clusters> found = neb::ClusterAttractors(*ends, model.sigma());
+  if (!close.ok()) return close.status();
+  if (!nearest.ok()) return nearest.status();
+  if (!found.ok()) return found.status();
+  std::printf("  %-7s %-9s recalled %3.0f %%, nearest %3.0f %%, %3d attractors;", energy, damage, 100 * close->rate,
+              100 * nearest->rate, static_cast<int>(found->clusters.size()));
+  PrintOutcomes(*ends);
+  return absl::OkStatus();
+}
+
+// Frames of a film: where a path is at these times of the flow, and at its end.
+const std::vector<double> kTimes = {0, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8};  // in units of σ²
+void AppendFilm(const neb::DescentPath& path, double sigma, size_t d, std::vector<float>& cells) {
+  for (size_t frame = 0; frame <= kTimes.size(); ++frame) {
+    size_t k = path.time.size() - 1;
+    if (frame < kTimes.size()) {
+      const double time = kTimes[frame] * sigma * sigma;
+      k = static_cast<size_t>(std::upper_bound(path.time.begin(), path.time.end(), time) - path.time.begin()) - 1;
+    }
+    const auto at = path.y.begin() + static_cast<std::ptrdiff_t>(k * d);
+    cells.insert(cells.end(), at, at + static_cast<std::ptrdiff_t>(d));
+  }
+}
+
+// A few descents, the noisy and the occluded in turn, each beside the image that was stored.
+absl::Status WriteFilm(const std::string& path, const std::string& title, neb::Model& model, const Tensor& stored,
+                       const Tensor& noisy, const Tensor& occluded) {
+  const int64_t rows = std::min<int64_t>(5, stored.shape()[0]);
+  const size_t d = static_cast<size_t>(model.d());
+  std::vector<float> cells;
+  for (const Tensor* start : {&noisy, &occluded}) {
+    const Tensor few =
+        Tensor::From<float>({rows, model.d()}, start->data<float>().subspan(0, static_cast<size_t>(rows) * d));
+    const absl::StatusOr<neb::Descents> ends = neb::Descend(model, few, {.path_every = 1});
+    if (!ends.ok()) return ends.status();
+    for (size_t i = 0; i < static_cast<size_t>(rows); ++i) {
+      AppendFilm(ends->rows[i].path, model.sigma(), d, cells);
+      const std::span<const float> original = stored.data<float>().subspan(i * d, d);
+      cells.insert(cells.end(), original.begin(), original.end());
+    }
+  }
+  std::vector<std::string> labels;
+  for (double t : kTimes) labels.push_back(absl::StrFormat("%gσ²", t));
+  labels.insert(labels.end(), {"end", "stored"});
+  const int columns = static_cast<int>(labels.size());
+  const absl::StatusOr<neb::Image> film =
+      neb::Grid(Tensor::From<float>({2 * rows * columns, model.d()}, cells), model.item_shape(),
+                static_cast<int>(2 * rows), columns, {.title = title, .column_labels = labels});
+  return film.ok() ? neb::WritePng(path, *film) : film.status();
+}
+
+absl::Status Images(const neb::RunFolder& out) {
+  const absl::StatusOr<std::vector<double>> sigmas = Sigmas({0.5, 1, 1.5, 2});
+  if (!sigmas.ok()) return sigmas.status();
+  const absl::StatusOr<neb::Dataset> data =
+      neb::ReadImages(neb::UserPath(absl::GetFlag(FLAGS_images)), absl::GetFlag(FLAGS_stored));
+  if (!data.ok()) return data.status();
+  const Tensor& stored = data->x;
+  const int64_t d = data->item_shape.num_elements();
+  // The lower half of each image, empty.
+  std::vector<bool> hidden(static_cast<size_t>(d));
+  for (size_t j = hidden.size() / 2; j < hidden.size(); ++j) hidden[j] = true;
+  const absl::StatusOr<Tensor> occluded = neb::Occlude(stored, hidden);
+  if (!occluded.ok()) return occluded.status();
+  std::printf("%d images of %s. Recalled: the attractor is within %g of the image it started from.\n",
+              static_cast<int>(data->size()), data->item_shape.ToString().c_str(), kWithin);
+  for (const double sigma : *sigmas) {
+    absl::StatusOr<neb::Model> exact = neb::Model::Create(ExactEnergy(stored, sigma), data->item_shape, sigma);
+    absl::StatusOr<neb::Model> learned = Learn(*data, sigma);
+    if (!exact.ok()) return exact.status();
+    if (!learned.ok()) return learned.status();
+    const Tensor noisy = neb::NoisyStarts(stored, *exact, absl::GetFlag(FLAGS_seed));
+    std::printf("σ = %g\n", sigma);
+    absl::Status s = Report("exact", "noisy", *exact, stored, noisy);
+    s.Update(Report("learned", "noisy", *learned, stored, noisy));
+    s.Update(Report("exact", "occluded", *exact, stored, *occluded));
+    s.Update(Report("learned", "occluded", *learned, stored, *occluded));
+    s.Update(WriteFilm(out.Path(absl::StrFormat("learned_%g.png", sigma)),
+                       absl::StrFormat("Descents of the learned energy, by time of the flow; σ = %g", sigma), *learned,
+                       stored, noisy, *occluded));
+    if (!s.ok()) return s;
+    std::fflush(stdout);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run() {
+  const std::string mode = absl::GetFlag(FLAGS_mode);
+  if (mode != "moons" && mode != "images") {
+    return absl::InvalidArgumentError(absl::StrCat("--mode must be moons or images, got \"", mode, "\""));
+  }
+  const absl::StatusOr<neb::RunFolder> out = neb::RunFolder::Create(neb::UserPath(absl::GetFlag(FLAGS_out)));
+  if (!out.ok()) return out.status();
+  const absl::Status s = mode == "moons" ? Moons(*out) : Images(*out);
+  if (s.ok()) std::printf("Pictures are in %s\n", out->Path("").c_str());
+  return s;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("Follows an energy down to its attractors: NEBULA, an associative memory.");
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status status = Run();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "nebula: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
