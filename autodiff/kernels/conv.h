@@ -1,7 +1,7 @@
 // Two-dimensional convolution as in machine learning (cross-correlation, zero padding) and its two adjoints, on plain
 // memory: the three kernels a convolution and all its derivatives are made of. Each is a matrix product whose left
-// factor is read from the image as it is packed; no unrolled image is ever stored, and no zero inserted by a stride
-// multiplied.
+// factor is read from the image: in place from a padded copy of a few images while the weights fit L2, else as it is
+// packed. No unrolled image is ever stored, and no zero inserted by a stride multiplied.
 //
 //   x [n, h, w, c], w [kh, kw, c, o], y [n, ho, wo, o]
 //   y[b, i, j, o] = sum over p, q, c of x[b, i * stride_h + p - pad_top, j * stride_w + q - pad_left, c] w[p, q, c, o]
