@@ -20,8 +20,11 @@
 #include "neb/dataset.h"
 #include "neb/image.h"
 #include "neb/image_grid.h"
+#include "neb/known_energies.h"
 #include "neb/neb.h"
 #include "neb/plot.h"
+#include "neb/read_data.h"
+#include "neb/synthetic.h"
 
 ABSL_FLAG(std::string, mode, "moons", "moons: in the plane; images: store and recall images");
 ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
@@ -95,11 +98,12 @@ absl::Status Moons(const neb::RunFolder& out) {
   if (!sigmas.ok()) return sigmas.status();
   const double sigma = sigmas->front();
   const uint64_t seed = absl::GetFlag(FLAGS_seed);
-  const neb::Dataset moons = neb::TwoMoons(/*n=*/10000, /*noise=*/0.02f, seed);
-  absl::StatusOr<neb::Model> model = neb::Model::Create(MoonsPhi, moons.item_shape, sigma, seed);
+  const absl::StatusOr<neb::Dataset> moons = neb::TwoMoons(/*n=*/10000, seed, {.noise = 0.02});
+  if (!moons.ok()) return moons.status();
+  absl::StatusOr<neb::Model> model = neb::Model::Create(MoonsPhi, moons->item_shape, sigma, seed);
   if (!model.ok()) return model.status();
   const absl::StatusOr<neb::TrainResult> trained =
-      neb::Train(*model, moons.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256, .seed = seed});
+      neb::Train(*model, moons->x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 256, .seed = seed});
   if (!trained.ok()) return trained.status();
 
   // Descents from a coarse grid all over the picture: their ends are the attractors, and colour the basins.
@@ -148,7 +152,9 @@ absl::Status Moons(const neb::RunFolder& out) {
     points[static_cast<size_t>(c)].points.push_back(PointOf(start.data<float>(), i));
   }
   points.push_back(marks);
-  const Tensor from = neb::NoisyStarts(neb::TwoMoons(24, 0.02f, seed + 1).x, *model, seed);
+  const absl::StatusOr<neb::Dataset> few = neb::TwoMoons(24, seed + 1, {.noise = 0.02});
+  if (!few.ok()) return few.status();
+  const Tensor from = neb::NoisyStarts(few->x, *model, seed);
   const absl::StatusOr<neb::Descents> travelled = neb::Descend(*model, from, {.path_every = 1});
   if (!travelled.ok()) return travelled.status();
   std::vector<neb::Path> paths;
@@ -170,15 +176,6 @@ absl::Status Moons(const neb::RunFolder& out) {
 }
 
 // --- Images ---
-
-// The exact energy of the stored images with noise: φ = −log Σ exp(−‖y − x_i‖²/2σ²).
-neb::Energy ExactEnergy(const Tensor& stored, double sigma) {
-  return [stored, sigma](Var y, Params& p) {
-    const Var x = p.Fixed("stored", stored);
-    const Var overlap = matmul(y, x, {.transpose_b = true}) - 0.5 * squared_norm(x, {1});
-    return (0.5 / (sigma * sigma)) * squared_norm(y, {1}) - logsumexp(overlap * (1 / (sigma * sigma)), {1});
-  };
-}
 
 absl::StatusOr<neb::Model> Learn(const neb::Dataset& stored, double sigma) {
   const int64_t d = stored.item_shape.num_elements();
@@ -260,7 +257,7 @@ absl::Status Images(const neb::RunFolder& out) {
   const absl::StatusOr<std::vector<double>> sigmas = Sigmas({0.5, 1, 1.5, 2});
   if (!sigmas.ok()) return sigmas.status();
   const absl::StatusOr<neb::Dataset> data =
-      neb::ReadImages(neb::UserPath(absl::GetFlag(FLAGS_images)), absl::GetFlag(FLAGS_stored));
+      neb::ReadData(neb::UserPath(absl::GetFlag(FLAGS_images)), {.max_items = absl::GetFlag(FLAGS_stored)});
   if (!data.ok()) return data.status();
   const Tensor& stored = data->x;
   const int64_t d = data->item_shape.num_elements();
@@ -272,7 +269,8 @@ absl::Status Images(const neb::RunFolder& out) {
   std::printf("%d images of %s. Recalled: the attractor is within %g of the image it started from.\n",
               static_cast<int>(data->size()), data->item_shape.ToString().c_str(), kWithin);
   for (const double sigma : *sigmas) {
-    absl::StatusOr<neb::Model> exact = neb::Model::Create(ExactEnergy(stored, sigma), data->item_shape, sigma);
+    absl::StatusOr<neb::Model> exact =
+        neb::Model::Create(neb::KernelDensityEnergy(stored, sigma), data->item_shape, sigma);
     absl::StatusOr<neb::Model> learned = Learn(*data, sigma);
     if (!exact.ok()) return exact.status();
     if (!learned.ok()) return learned.status();

@@ -19,6 +19,7 @@
 #include "neb/dataset.h"
 #include "neb/image.h"
 #include "neb/plot.h"
+#include "neb/read_data.h"
 #include "neb/spheres.h"
 
 ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz",
@@ -51,7 +52,7 @@ absl::Status Draw(const neb::Chi& chi, const std::string& name, int64_t n) {
 
 absl::Status Run() {
   const absl::StatusOr<neb::Dataset> images =
-      neb::ReadImages(neb::UserPath(absl::GetFlag(FLAGS_images)), absl::GetFlag(FLAGS_most));
+      neb::ReadData(neb::UserPath(absl::GetFlag(FLAGS_images)), {.max_items = absl::GetFlag(FLAGS_most)});
   if (!images.ok()) return images.status();
   autodiff::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const absl::StatusOr<neb::Chi> chi = neb::Chi::Measure(images->x, &pool);
