@@ -184,9 +184,8 @@ absl::Status Model::Evaluate(std::span<const float> y, const Results& results, a
     std::vector<Var> outputs;
     if (!results.energy.empty()) outputs.push_back(phi);
     if (need_gradient) outputs.push_back(autodiff::grad(phi, point));
-    absl::StatusOr<Program> program =
-        autodiff::Compile({.inputs = inputs, .state = {}, .outputs = outputs, .samples = {point}},
-                          {.optimize = true, .pool = pool});
+    absl::StatusOr<Program> program = autodiff::Compile(
+        {.inputs = inputs, .state = {}, .outputs = outputs, .samples = {point}}, {.optimize = true, .pool = pool});
     if (!program.ok()) return program.status();
     evaluator_ = std::make_shared<Evaluator>(Evaluator{key,
                                                        *std::move(program),

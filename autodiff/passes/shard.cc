@@ -393,14 +393,10 @@ Var Sharder::Get(Builder& b, int id, bool by_sample) {
   const auto key = std::make_tuple(id, by_sample, is_part);
   if (const auto it = b.made.find(key); it != b.made.end()) return it->second;
   const Node& n = node(id);
-  const bool sharded = b.stage % 2 == 1;
+  const bool given = n.kind == OpKind::kInput;
   Var v;
-  if (n.kind == OpKind::kInput) {
-    v = Bring(b, id, by_sample, false);
-  } else if (n.kind == OpKind::kConstant) {
+  if (n.kind == OpKind::kConstant) {
     v = b.graph->tape->Constant(n.constant(), ShapeFor(b, id, by_sample));
-  } else if (IsCloned(id)) {
-    v = Compute(b, id, by_sample);
   } else if (kind(id) == Kind::kPartial && !is_part && totals_[static_cast<size_t>(id)] == b.stage) {
     Node sum;
     sum.kind = OpKind::kSum;
@@ -412,8 +408,8 @@ Var Sharder::Get(Builder& b, int id, bool by_sample) {
     shaped.inputs = {b.graph->tape->Append(std::move(sum)).id()};
     shaped.shape = n.shape;
     v = b.graph->tape->Append(std::move(shaped));
-  } else if (StageOf(id) == b.stage) {
-    v = Compute(b, id, sharded && kind(id) == Kind::kRow);
+  } else if (!given && (IsCloned(id) || StageOf(id) == b.stage)) {
+    v = Compute(b, id, IsCloned(id) ? by_sample : b.stage % 2 == 1 && kind(id) == Kind::kRow);
   } else {
     v = Bring(b, id, by_sample, false);
   }
