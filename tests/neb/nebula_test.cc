@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -108,7 +109,7 @@ Mode NewtonFrom(double x, double y) {
     x -= (c * gx - b * gy) / det;
     y -= (a * gy - b * gx) / det;
   }
-  return {x, y, -std::log(total)};
+  return {x, y, -std::log(total / (3 * 2 * std::numbers::pi * variance))};
 }
 
 TEST(Descend, FindsTheModesOfAMixture) {
@@ -125,7 +126,6 @@ TEST(Descend, FindsTheModesOfAMixture) {
     int hits = 0;
     for (size_t k = 0; k < 3; ++k) {
       if (std::hypot(ends.y.at(2 * i) - modes[k].x, ends.y.at(2 * i + 1) - modes[k].y) > 1e-4) continue;
-      // The energy's own constant: −log Σ exp(−‖y − x‖²/2σ²).
       EXPECT_NEAR(row.energy, modes[k].energy, 1e-6);
       ++hits;
       ++found[k];
