@@ -193,17 +193,17 @@ Instruction ConvInstruction(const Tape& tape, int id, const LocationOf& where) {
   const OpKind kind = n.kind;
   out.scratch_bytes = ConvScratchBytes(shape, DTypeOf<T>());
   out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
+    const auto p = [&](size_t t) { return Read<T>(bases, terms[t].a); };
+    const auto q = [&](size_t t) { return Read<T>(bases, terms[t].b); };
     T* r = Write<T>(bases, to);
-    // Terms have equal shapes, so a part is the same piece of the result in each.
-    for (size_t t = 0; t < terms.size(); ++t) {
-      const T* p = Read<T>(bases, terms[t].a);
-      const T* q = Read<T>(bases, terms[t].b);
-      if (kind == OpKind::kConv) {
-        ConvForward<T>(shape, p, q, r, part, parts, scratch);
-      } else if (kind == OpKind::kConvInputAdjoint) {
-        ConvInputAdjoint<T>(shape, p, q, r, part, parts, scratch);
-      } else {
-        ConvWeightAdjoint<T>(shape, p, q, r, /*accumulate=*/t > 0, part, parts, scratch);
+    if (kind == OpKind::kConv) {
+      ConvForward<T>(shape, p(0), q(0), r, part, parts, scratch);
+    } else if (kind == OpKind::kConvInputAdjoint) {
+      ConvInputAdjoint<T>(shape, p(0), q(0), r, part, parts, scratch);
+    } else {
+      // Terms have equal shapes, so a part is the same piece of the result in each.
+      for (size_t t = 0; t < terms.size(); ++t) {
+        ConvWeightAdjoint<T>(shape, p(t), q(t), r, /*accumulate=*/t > 0, part, parts, scratch);
       }
     }
   };

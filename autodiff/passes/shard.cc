@@ -32,6 +32,9 @@ enum class Kind : uint8_t {
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// A product of so many rows adds up in the order that larger ones do (see kernels/gemm.h).
+constexpr int64_t kManyRows = 8;
+
 // Rows of the left factor below which packing the weights, once per shard, costs too much.
 int64_t RowsFor(int64_t weight_bytes) { return weight_bytes > (1 << 20) ? 128 : weight_bytes > (32 << 10) ? 48 : 8; }
 
@@ -285,9 +288,13 @@ bool Sharder::ChooseShards() {
   if (r_.batch < 2 * samples) return false;
   // Equal shares in whole tiles of a product.
   samples_ = DivideUp(r_.batch, r_.batch / samples);
-  if (samples_ > 8) samples_ = DivideUp(samples_, 8) * 8;
+  if (samples_ > kManyRows) {
+    // Nor may the last shard have so few samples that its products add up in another order than the others' do.
+    samples_ = DivideUp(samples_, kManyRows) * kManyRows;
+    while (r_.batch % samples_ != 0 && r_.batch % samples_ < kManyRows) samples_ += kManyRows;
+  }
   shards_ = DivideUp(r_.batch, samples_);
-  return true;
+  return shards_ > 1;
 }
 
 void Sharder::NumberStages() {
@@ -441,7 +448,6 @@ ShardPlan Sharder::Build() {
   struct Result {
     int stage;
     bool by_sample;
-    bool deferred;
   };
   std::vector<Result> results;
   bool needs_last = false;
@@ -451,7 +457,7 @@ ShardPlan Sharder::Build() {
     while (node(storage).kind == OpKind::kReshape || node(storage).kind == OpKind::kStopGradient) {
       storage = node(storage).inputs[0];
     }
-    Result result{last_, false, false};
+    Result result{last_, false};
     if (!IsCloned(storage)) {
       const bool row = kind(root) == Kind::kRow;
       result.stage = kind(storage) == Kind::kPartial ? totals_[static_cast<size_t>(storage)] : StageOf(storage);
@@ -464,7 +470,7 @@ ShardPlan Sharder::Build() {
       const int until = read == last_read.end() ? -1 : read->second;
       const bool sample = std::find(r_.samples.begin(), r_.samples.end(), r_.updates[i]) != r_.samples.end();
       if (until > result.stage || (result.by_sample && !sample && until == result.stage)) {
-        result = {last_, false, true};
+        result = {last_, false};
       }
     }
     needs_last = needs_last || result.stage == last_;
@@ -512,7 +518,6 @@ ShardPlan Sharder::Build() {
       add(*b.graph, Get(b, id, by_sample));
     }
   };
-  std::set<int64_t> updated;  // inputs that are state of a stage
   for (size_t i = 0; i < r_.roots.size(); ++i) {
     const Result& result = results[i];
     const size_t at = index.at(result.stage);

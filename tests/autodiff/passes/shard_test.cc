@@ -144,6 +144,22 @@ TEST(Shard, AWalkIsOneShardedStage) {
   EXPECT_FALSE(absl::StrContains(program->ToString(), "whole"));
 }
 
+// Whatever the batch, and however small its last shard: a sample's own results keep every bit.
+TEST(Shard, RowsHaveTheBitsOfTheWholeBatch) {
+  for (int64_t batch : {1030, 1283, 2050, 4097}) {
+    Tape tape;
+    const Var y = tape.Input("y", {batch, 2});
+    const std::vector<Var> w = {tape.Input("w0", {2, 128}), tape.Input("w1", {128, 128}), tape.Input("w2", {128, 1})};
+    const ProgramSpec spec{
+        .inputs = {y, w[0], w[1], w[2]}, .state = {}, .outputs = {grad(Energy(y, w), y)}, .samples = {y}};
+    std::vector<Tensor> values;
+    for (Var v : spec.inputs) values.push_back(Uniform(v.shape(), -1, 1, values.size(), DType::kF32));
+    int64_t used = 0;
+    ExpectSame(RunOnce(spec, values, {}, {}, &used), RunOnce(spec, values, {}, {.shards = 1}), 0);
+    EXPECT_GT(used, 1) << batch;
+  }
+}
+
 TEST(Shard, ATrainingStepIsAShardedStageAndAWholeOne) {
   Tape tape;
   const Var x = tape.Input("x", {1024, 2}), noise = tape.Input("noise", {1024, 2});
