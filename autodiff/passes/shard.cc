@@ -234,9 +234,11 @@ void Sharder::Classify() {
     }
     if (shards_ == 0) continue;  // nothing is known of costs yet
     // Products that lose too much when done shard by shard: few rows to a large matrix of weights, or a large result
-    // of which each shard would have a copy.
+    // of which each shard would have a copy. And those that would lose their bits.
     const bool product = n.kind == OpKind::kMatmul || n.kind == OpKind::kConv || n.kind == OpKind::kConvInputAdjoint;
-    if (k == Kind::kRow && product && n.shape.rank() != 3 && ProductRows(n, samples_) < RowsFor(WeightBytes(n))) {
+    const int64_t fewest = r_.batch % samples_ == 0 ? samples_ : r_.batch % samples_;  // in the last shard
+    if (k == Kind::kRow && product && n.shape.rank() != 3 &&
+        (ProductRows(n, samples_) < RowsFor(WeightBytes(n)) || ProductRows(n, fewest) < kManyRows)) {
       k = Kind::kWhole;
     }
     if (k == Kind::kPartial) {
