@@ -7,18 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "neb/statistics.h"
 
 namespace neb {
 namespace {
-
-double SquaredDistance(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (size_t j = 0; j < a.size(); ++j) {
-    const double r = static_cast<double>(a[j]) - b[j];
-    sum += r * r;
-  }
-  return sum;
-}
 
 std::span<const float> Row(const Tensor& x, size_t i) {
   const size_t d = static_cast<size_t>(x.shape()[1]);

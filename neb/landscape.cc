@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "neb/evaluation_batch.h"
 
 namespace neb {
 
@@ -15,18 +16,6 @@ using autodiff::Shape;
 using autodiff::Tape;
 
 namespace {
-
-// Points are cut into batches of at most kMaxBatch. At least kMinBatch, because products of up to four rows add up in
-// another order (see autodiff/kernels/gemm.h).
-constexpr int64_t kMinBatch = 8;
-constexpr int64_t kMaxBatch = 128;
-
-// The smallest batch that holds n rows, among few, so that a shrinking n does not compile each time.
-int64_t BatchFor(int64_t n) {
-  int64_t batch = kMinBatch;
-  while (batch < n && batch < kMaxBatch) batch *= 2;
-  return batch;
-}
 
 // A program for batches of one size, with its buffers: y and v go in, φ [batch] and ∇φ, or ∇²φ v, come out.
 struct Compiled {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "neb/evaluation_batch.h"
 #include "neb/safetensors.h"
 
 namespace neb {
@@ -21,11 +22,6 @@ using autodiff::Shape;
 using autodiff::Tape;
 
 namespace {
-
-// Evaluate cuts its points into batches of at most this many.
-constexpr int64_t kMaxBatch = 128;
-// And at least this many: products of up to four rows add up in another order (see autodiff/kernels/gemm.h).
-constexpr int64_t kMinBatch = 8;
 
 // Of one sample.
 constexpr int64_t kMaxElements = int64_t{1} << 40;
@@ -169,9 +165,7 @@ absl::Status Model::Evaluate(std::span<const float> y, const Results& results, a
   }
   const bool need_gradient = !results.gradient.empty() || !results.x_hat.empty();
   if (n == 0 || (results.energy.empty() && !need_gradient)) return absl::OkStatus();
-  // Few sizes, so that calls with varying n do not compile each time.
-  int64_t batch = kMinBatch;
-  while (batch < static_cast<int64_t>(n) && batch < kMaxBatch) batch *= 2;
+  const int64_t batch = BatchFor(static_cast<int64_t>(n));
   const auto key =
       std::make_tuple(batch, need_gradient, !results.energy.empty(), pool, pool == nullptr ? 1 : pool->threads());
   if (evaluator_ == nullptr || evaluator_->key != key) {

@@ -4,23 +4,11 @@
 
 #include "neb/pairwise.h"
 #include "neb/sample_quality.h"
+#include "neb/statistics.h"
 
 namespace neb {
 
 using autodiff::Tensor;
-
-namespace {
-
-double ExactSquaredDistance(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (size_t j = 0; j < a.size(); ++j) {
-    const double difference = static_cast<double>(a[j]) - b[j];
-    sum += difference * difference;
-  }
-  return sum;
-}
-
-}  // namespace
 
 absl::StatusOr<std::vector<Nearest>> NearestSamples(const Tensor& x, const Tensor& among, autodiff::ThreadPool* pool) {
   if (absl::Status s = CheckPoints("x", x, 0); !s.ok()) return s;
@@ -37,7 +25,7 @@ absl::StatusOr<std::vector<Nearest>> NearestSamples(const Tensor& x, const Tenso
     Nearest& best = nearest[static_cast<size_t>(i)];
     for (size_t j = 0; j < row.size(); ++j) {
       if (row[j] > limit) continue;
-      const double exact = ExactSquaredDistance(point, among.data<float>().subspan(j * d, d));
+      const double exact = SquaredDistance(point, among.data<float>().subspan(j * d, d));
       if (exact >= smallest) continue;
       smallest = exact;
       best = {.index = static_cast<int64_t>(j), .distance = std::sqrt(exact)};

@@ -14,4 +14,13 @@ std::vector<double> Mean(const autodiff::Tensor& x) {
   return mean;
 }
 
+double SquaredDistance(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (size_t j = 0; j < a.size(); ++j) {
+    const double difference = static_cast<double>(a[j]) - b[j];
+    sum += difference * difference;
+  }
+  return sum;
+}
+
 }  // namespace neb
