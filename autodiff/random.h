@@ -45,6 +45,7 @@ enum Stream : uint64_t {
   kSynthetic = 7,        // data drawn from a known distribution
   kFarSamples = 8,       // points off the data, for training; step: training step
   kDirections = 9,       // random directions that samples are projected on; step: unused
+  kInnerSamples = 10,    // points inside the spheres of noise, for training; step: training step
   kFirstFreeStream = 64,
 };
 
