@@ -25,6 +25,7 @@ struct Log {
 
 constexpr char kHistory[] = "@history";
 constexpr int64_t kColumns = 6;
+constexpr double kMaxSteps = 9007199254740992;  // 2⁵³: up to there a double counts
 
 void AddLog(const Log& log, TensorFile& file) {
   Tensor history({static_cast<int64_t>(log.history.size()), kColumns}, autodiff::DType::kF64);
@@ -61,8 +62,8 @@ absl::StatusOr<Log> LogIn(const TensorFile& file, int64_t steps) {
   }
   for (int64_t row = 0; row < history->shape()[0]; ++row) {
     const auto cell = [&](int64_t column) { return history->at(row * kColumns + column); };
-    if (!(cell(0) >= 1 && cell(0) <= static_cast<double>(steps))) {
-      return absl::InvalidArgumentError(absl::StrCat("not a checkpoint: a report of step ", cell(0), " of ", steps));
+    if (!(cell(0) >= 1 && cell(0) <= kMaxSteps)) {
+      return absl::InvalidArgumentError(absl::StrCat("not a checkpoint: a report of step ", cell(0)));
     }
     log.history.push_back({.step = static_cast<int64_t>(cell(0)),
                            .steps = steps,
@@ -85,9 +86,8 @@ absl::Status Resume(const CheckpointOptions& options, int64_t steps, Trainer& tr
   if (absl::IsNotFound(file.status())) return absl::OkStatus();
   if (!file.ok()) return file.status();
   absl::StatusOr<Log> stored = LogIn(*file, steps);
-  // First the settings: another number of steps is not a broken history.
-  if (absl::Status s = trainer.Restore(*file, options.metadata); !s.ok()) return fail(s);
   if (!stored.ok()) return fail(stored.status());
+  if (absl::Status s = trainer.Restore(*file, options.metadata); !s.ok()) return fail(s);
   log = *std::move(stored);
   return absl::OkStatus();
 }

@@ -19,9 +19,9 @@ namespace {
 constexpr const char* kProgram = "tests/neb/checkpoint_program";
 
 // A run of the program in a folder of its own: the checkpoint, the final model.
-class Run {
+class Process {
  public:
-  Run(std::string folder, int64_t steps) : folder_(std::move(folder)), steps_(std::to_string(steps)) {}
+  Process(std::string folder, int64_t steps) : folder_(std::move(folder)), steps_(std::to_string(steps)) {}
   std::string checkpoint() const { return folder_ + "/checkpoint"; }
   std::string temporary() const { return checkpoint() + ".tmp0"; }
   std::string model() const { return folder_ + "/model"; }
@@ -64,7 +64,7 @@ class Run {
 
 // What a run that is never disturbed leaves.
 std::string UndisturbedModel(const std::string& folder, int64_t steps) {
-  Run run(folder, steps);
+  Process run(folder, steps);
   EXPECT_EQ(run.Start(), 0);
   EXPECT_EQ(run.Wait(), 0);
   const std::string model = Slurp(run.model());
@@ -75,14 +75,14 @@ std::string UndisturbedModel(const std::string& folder, int64_t steps) {
 // Fifty kills: half of them after a random time, half of them at a random moment after a write has begun. After each,
 // the checkpoint is whole; and every run that gets to its end leaves the model of the undisturbed one.
 TEST(Kill, FiftyTimesLosesNothing) {
-  constexpr int64_t kSteps = 300;
+  constexpr int64_t kSteps = 150;
   constexpr int kKills = 50;
   const std::string expected = UndisturbedModel(NewFolder("undisturbed"), kSteps);
   const std::string folder = NewFolder("killed");
   int kills = 0, in_writes = 0, finished = 0;
   int64_t last_step = 0;
   while (kills < kKills || finished == 0) {
-    Run run(folder, kSteps);
+    Process run(folder, kSteps);
     const int64_t start = run.Start();
     ASSERT_GE(start, last_step) << "steps were lost";
     if (kills < kKills) {
@@ -128,7 +128,7 @@ TEST(Kill, FiftyTimesLosesNothing) {
 TEST(Stop, BySignalSavesAndSaysBySignal) {
   constexpr int64_t kSteps = 150;
   const std::string expected = UndisturbedModel(NewFolder("undisturbed"), kSteps);
-  Run run(NewFolder("stopped"), kSteps);
+  Process run(NewFolder("stopped"), kSteps);
   int64_t last_step = 0;
   const struct { int signal, exit_code; } stops[] = {{SIGINT, 130}, {SIGTERM, 143}};
   for (const auto& stop : stops) {

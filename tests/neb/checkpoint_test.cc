@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "neb/energy_spec.h"
 #include "neb/fingerprint.h"
+#include "neb/measurements.h"
 #include "neb/scales.h"
 #include "neb/trainer.h"
 #include "tests/neb/test_energies.h"
@@ -379,6 +380,12 @@ TEST_F(Refusal, OfBrokenCheckpoints) {
     };
     EXPECT_THAT(error_with(of_another_shape), HasSubstr(name));
   }
+  const auto report_of_no_step = [](TensorFile& f) {
+    for (auto& [name, tensor] : f.tensors) {
+      if (name == "@history") tensor = Tensor::Full({1, 6}, std::nan(""), autodiff::DType::kF64);
+    }
+  };
+  EXPECT_THAT(error_with(report_of_no_step), HasSubstr("a report of step nan"));
   ASSERT_TRUE(WriteSafetensors(path_, good).ok());
   Model model = Created(problem_.energy);
   EXPECT_TRUE(Train(model, problem_.x, nullptr, options_).ok());  // it was the changes
