@@ -26,15 +26,17 @@ class Process {
   std::string temporary() const { return checkpoint() + ".tmp0"; }
   std::string model() const { return folder_ + "/model"; }
 
-  // Starts the program and returns when it trains; the step it starts at, -1 if it does not.
-  int64_t Start() {
+  // Starts the program and returns when it trains; the step it starts at, -1 if it does not. `every`: steps between
+  // checkpoints.
+  int64_t Start(int every = 10) {
+    changed_before_ = TemporaryChanged();
     std::array<int, 2> output;
     if (pipe(output.data()) != 0) return -1;
     pid_ = fork();
     if (pid_ == 0) {
       dup2(output[1], STDOUT_FILENO);
-      const std::string checkpoint_path = checkpoint(), model_path = model();
-      execl(kProgram, kProgram, checkpoint_path.c_str(), model_path.c_str(), steps_.c_str(),
+      const std::string checkpoint_path = checkpoint(), model_path = model(), every_text = std::to_string(every);
+      execl(kProgram, kProgram, checkpoint_path.c_str(), model_path.c_str(), steps_.c_str(), every_text.c_str(),
             static_cast<char*>(nullptr));
       _exit(127);
     }
@@ -52,14 +54,23 @@ class Process {
     waitpid(pid_, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
+  // Whether a write has begun since the start and is not complete. (An earlier one, killed, may have left its file.)
   bool Writing() const {
-    struct stat unused;
-    return stat(temporary().c_str(), &unused) == 0;
+    const int64_t changed = TemporaryChanged();
+    return changed != 0 && changed != changed_before_;
   }
 
  private:
+  // When the temporary file changed last, 0 if there is none.
+  int64_t TemporaryChanged() const {
+    struct stat status;
+    if (stat(temporary().c_str(), &status) != 0) return 0;
+    return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
+  }
+
   std::string folder_, steps_;
   pid_t pid_ = 0;
+  int64_t changed_before_ = 0;
 };
 
 // What a run that is never disturbed leaves.
@@ -72,8 +83,9 @@ std::string UndisturbedModel(const std::string& folder, int64_t steps) {
   return model;
 }
 
-// Fifty kills: half of them after a random time, half of them at a random moment after a write has begun. After each,
-// the checkpoint is whole; and every run that gets to its end leaves the model of the undisturbed one.
+// Fifty kills: half of them after a random time, half of them at a random moment after a write has begun, in runs that
+// do little else. After each, the checkpoint is whole; and every run that gets to its end leaves the model of the
+// undisturbed one.
 TEST(Kill, FiftyTimesLosesNothing) {
   constexpr int64_t kSteps = 150;
   constexpr int kKills = 50;
@@ -83,19 +95,18 @@ TEST(Kill, FiftyTimesLosesNothing) {
   int64_t last_step = 0;
   while (kills < kKills || finished == 0) {
     Process run(folder, kSteps);
-    const int64_t start = run.Start();
+    const bool in_write = kills % 2 == 1;
+    const int64_t start = run.Start(in_write ? 1 : 10);
     ASSERT_GE(start, last_step) << "steps were lost";
     if (kills < kKills) {
       const auto random = [&](int64_t bound) {
         return autodiff::RandomInteger({.seed = 1, .stream = autodiff::kFirstFreeStream}, kills, bound);
       };
-      if (kills % 2 == 0) {
-        usleep(static_cast<useconds_t>(random(25'000)));
-      } else {
+      if (in_write) {
         for (int i = 0; i < 1'000'000 && !run.Writing(); ++i) {
         }
-        usleep(static_cast<useconds_t>(random(200)));
       }
+      usleep(static_cast<useconds_t>(random(in_write ? 200 : 25'000)));
       run.Signal(SIGKILL);
     }
     const int end = run.Wait();
@@ -126,14 +137,14 @@ TEST(Kill, FiftyTimesLosesNothing) {
 
 // Stopped twice, then left to finish.
 TEST(Stop, BySignalSavesAndSaysBySignal) {
-  constexpr int64_t kSteps = 150;
+  constexpr int64_t kSteps = 600;
   const std::string expected = UndisturbedModel(NewFolder("undisturbed"), kSteps);
   Process run(NewFolder("stopped"), kSteps);
   int64_t last_step = 0;
   const struct { int signal, exit_code; } stops[] = {{SIGINT, 130}, {SIGTERM, 143}};
   for (const auto& stop : stops) {
     ASSERT_EQ(run.Start(), last_step);
-    usleep(20'000);
+    usleep(5'000);
     run.Signal(stop.signal);
     ASSERT_EQ(run.Wait(), stop.exit_code);
     EXPECT_FALSE(run.Writing());
