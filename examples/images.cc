@@ -19,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "autodiff/parallel.h"
+#include "neb/cli/interrupt.h"
 #include "neb/cli/progress.h"
 #include "neb/cli/run_folder.h"
 #include "neb/image.h"
@@ -43,6 +44,11 @@ ABSL_FLAG(double, lr, 1e-3, "peak learning rate");
 ABSL_FLAG(std::vector<std::string>, hidden, std::vector<std::string>({"1024", "1024"}),
           "units of the network's hidden layers");
 ABSL_FLAG(uint64_t, seed, 1, "of everything random: a run is a function of its flags, not of its threads");
+ABSL_FLAG(
+    bool, resume, false,
+    "goes on with the run that --out holds, after Ctrl-C, SIGTERM, a kill or a crash, with the same flags and the "
+    "same result as if it had never been stopped; starts one if there is none");
+ABSL_FLAG(double, checkpoint_seconds, 60, "seconds between checkpoints: the most that a kill can cost");
 ABSL_FLAG(int, threads, 0, "threads; 0: one for each processor");
 
 namespace {
@@ -184,7 +190,8 @@ absl::Status WriteSamples(const std::string& path, neb::Model& model, autodiff::
   return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
 }
 
-absl::Status Run() {
+// The program's exit code.
+absl::StatusOr<int> Run() {
   const absl::StatusOr<Settings> settings = ReadSettings();
   if (!settings.ok()) return settings.status();
   const absl::StatusOr<neb::TrainHeldOut> data = ReadImages();
@@ -205,7 +212,8 @@ absl::Status Run() {
   absl::StatusOr<neb::Model> model = neb::Model::Create(energy, train.item_shape, sigma, seed);
   if (!model.ok()) return model.status();
 
-  absl::StatusOr<neb::RunFolder> out = neb::RunFolder::Create(neb::UserPath(absl::GetFlag(FLAGS_out)));
+  absl::StatusOr<neb::RunFolder> out =
+      neb::RunFolder::Create(neb::UserPath(absl::GetFlag(FLAGS_out)), absl::GetFlag(FLAGS_resume));
   if (!out.ok()) return out.status();
   neb::TrainOptions options{.steps = absl::GetFlag(FLAGS_steps),
                             .batch = absl::GetFlag(FLAGS_batch),
@@ -213,34 +221,44 @@ absl::Status Run() {
                             .far_fraction = 0.0625,
                             .seed = seed,
                             .pool = &pool};
-  absl::Status s = out->WriteSettings(
-      {{"images", absl::GetFlag(FLAGS_images)},
-       {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
-       {"training_images", train.size()},
-       {"held_out_images", held_out.size()},
-       {"energy", "residual denoiser, MLP"},
-       {"hidden", settings->hidden},
-       {"sigma", sigma},
-       {"steps", options.steps},
-       {"batch", options.batch},
-       {"learning_rate", options.learning_rate},
-       {"warmup", options.warmup},
-       {"ema_decay", options.adam.ema_decay},
-       {"far_fraction", options.far_fraction},
-       {"seed", seed},
-       {"threads", pool.threads()},
-       {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}});
-  if (!s.ok()) return s;
+  const nlohmann::ordered_json settings_json = {
+      {"images", absl::GetFlag(FLAGS_images)},
+      {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
+      {"training_images", train.size()},
+      {"held_out_images", held_out.size()},
+      {"energy", "residual denoiser, MLP"},
+      {"hidden", settings->hidden},
+      {"sigma", sigma},
+      {"steps", options.steps},
+      {"batch", options.batch},
+      {"learning_rate", options.learning_rate},
+      {"warmup", options.warmup},
+      {"ema_decay", options.adam.ema_decay},
+      {"far_fraction", options.far_fraction},
+      {"seed", seed},
+      {"threads", pool.threads()},
+      {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}};
   std::printf("%s: %d training and %d held-out images of %s; %d parameters; %d threads\n", train.name.c_str(),
               static_cast<int>(train.size()), static_cast<int>(held_out.size()), train.item_shape.ToString().c_str(),
               static_cast<int>(model->params().num_trainable()), pool.threads());
   std::fflush(stdout);
 
   const std::string model_path = out->Path("model.safetensors");
-  absl::Status saved = absl::OkStatus();
+  absl::Status saved;  // what could not be written while training, which is no reason to stop it
   absl::StatusOr<neb::TrainResult> result;
   {
     neb::ProgressLine line("images");
+    const neb::Interrupt interrupt;
+    options.stop = [&] { return interrupt.signal() != 0; };
+    options.checkpoint = {.path = out->Path("checkpoint.safetensors"),
+                          .every_seconds = absl::GetFlag(FLAGS_checkpoint_seconds),
+                          .resume = absl::GetFlag(FLAGS_resume),
+                          .on_error = [&](const absl::Status& why) { line.Warn(std::string(why.message())); }};
+    options.on_start = [&](int64_t step) {
+      saved = out->WriteSettings(settings_json);
+      saved.Update(out->ClearMetrics());
+      if (step > 0) line.Warn(absl::StrCat("goes on at step ", step));
+    };
     options.on_progress = [&](const neb::Progress& p) {
       line.Show(p);
       saved.Update(out->AppendMetrics({{"step", p.step},
@@ -249,13 +267,17 @@ absl::Status Run() {
                                        {"learning_rate", p.rate},
                                        {"samples_per_second", p.samples_per_second},
                                        {"seconds", p.seconds}}));
-      if (!std::isnan(p.held_out_loss)) saved.Update(model->Save(model_path));
+      if (!std::isnan(p.held_out_loss) && !p.resumed) saved.Update(model->Save(model_path));
     };
     result = neb::Train(*model, train.x, &held_out.x, options);
+    if (!result.ok()) return result.status();
+    if (interrupt.signal() != 0) {
+      if (!result->checkpoint.ok()) return result->checkpoint;
+      line.Warn("stopped; the same flags and --resume go on from here");
+      return interrupt.ExitCode();
+    }
   }
-  if (!result.ok()) return result.status();
-  if (!saved.ok()) return saved;
-  if (s = model->Save(model_path); !s.ok()) return s;
+  if (absl::Status s = model->Save(model_path); !s.ok()) return s;
 
   const absl::StatusOr<double> loss = neb::MeasureLoss(*model, held_out.x, held_out.size(), seed, &pool);
   if (!loss.ok()) return loss.status();
@@ -268,9 +290,10 @@ absl::Status Run() {
     if (!linear_loss.ok()) return linear_loss.status();
     linear = *linear_loss;
   }
-  s = WriteLossCurve(out->Path("loss.png"), *result, train.name, no_model, linear);
+  absl::Status s = WriteLossCurve(out->Path("loss.png"), *result, train.name, no_model, linear);
   s.Update(WriteDenoised(out->Path("denoise.png"), *model, held_out, &pool));
   s.Update(WriteSamples(out->Path("samples.png"), *model, &pool));
+  s.Update(saved);
   if (!s.ok()) return s;
 
   std::printf("Held-out loss per image, ‖x − x̂‖² summed over %d pixels, mean of %d images:\n", static_cast<int>(d),
@@ -280,7 +303,7 @@ absl::Status Run() {
   std::printf("  no model (σ²d)   %8.3f\n", no_model);
   std::printf("Trained for %s. See samples.png, denoise.png and loss.png in\n  %s\n",
               neb::HumanDuration(result->seconds).c_str(), out->Path("").c_str());
-  return absl::OkStatus();
+  return 0;
 }
 
 }  // namespace
@@ -288,12 +311,12 @@ absl::Status Run() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Trains an energy on images, then walks and jumps to draw new ones. Writes samples.png, denoise.png, loss.png,\n"
-      "model.safetensors, settings.json and metrics.jsonl.\n\n"
+      "model.safetensors, settings.json, metrics.jsonl and checkpoint.safetensors.\n\n"
       "  bazel run -c opt //examples:images -- [flags]");
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  absl::Status status =
+  const absl::StatusOr<int> exit_code =
       rest.size() > 1 ? absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", rest[1], "\"")) : Run();
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "images: %s\n", std::string(status.message()).c_str());
+  if (exit_code.ok()) return *exit_code;
+  std::fprintf(stderr, "images: %s\n", std::string(exit_code.status().message()).c_str());
   return 1;
 }

@@ -1,6 +1,8 @@
 #include "neb/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,22 +16,18 @@
 namespace neb {
 namespace {
 
-// Writes everything, flushes it if asked, and closes. 0, or errno.
-int WriteAndClose(int fd, std::span<const std::string_view> parts, bool flush) {
-  int error = 0;
+constexpr int kMaxTemporaries = 100;  // writers of one file at a time
+
+// Writes everything. 0, or errno.
+int Write(int fd, std::span<const std::string_view> parts) {
   for (std::string_view part : parts) {
-    while (error == 0 && !part.empty()) {
+    while (!part.empty()) {
       const ssize_t written = write(fd, part.data(), part.size());
-      if (written >= 0) {
-        part.remove_prefix(static_cast<size_t>(written));
-      } else if (errno != EINTR) {
-        error = errno;
-      }
+      if (written < 0 && errno != EINTR) return errno;
+      if (written > 0) part.remove_prefix(static_cast<size_t>(written));
     }
   }
-  if (error == 0 && flush && fsync(fd) != 0) error = errno;
-  if (close(fd) != 0 && error == 0) error = errno;
-  return error;
+  return 0;
 }
 
 // Makes a rename in the folder of `path` survive a crash. 0, or errno.
@@ -45,23 +43,49 @@ int FlushFolder(const std::string& path) {
 
 int WriteInPlace(const std::string& path, std::span<const std::string_view> parts) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  return fd < 0 ? errno : WriteAndClose(fd, parts, false);
+  if (fd < 0) return errno;
+  const int error = Write(fd, parts);
+  return close(fd) != 0 && error == 0 ? errno : error;
+}
+
+// Makes an open file this writer's own until it is closed, also by a kill. False if it is another writer's, has been
+// renamed by one since it was opened, or is none that we write.
+bool Own(int fd, const std::string& path) {
+  struct stat opened, named;
+  if (fstat(fd, &opened) != 0 || !S_ISREG(opened.st_mode) || opened.st_nlink > 1) return false;
+  // Some file systems know no locks; there, two writers of one file at a time are not told apart.
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false;
+  return lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+// Opens a file of our own beside `path`. Not a new one each time: what a killed writer left is taken over, and so never
+// piles up. -1 and errno when it cannot.
+int OpenTemporary(const std::string& path, std::string& temporary) {
+  for (int attempt = 0; attempt < kMaxTemporaries; ++attempt) {
+    temporary = absl::StrCat(path, ".tmp", attempt);
+    const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd >= 0 && Own(fd, temporary)) return fd;
+    if (fd >= 0) {
+      close(fd);
+      errno = EEXIST;
+    } else if (errno != EISDIR && errno != ELOOP && errno != ENXIO && errno != EACCES) {
+      return -1;  // not because of what has that name
+    }
+  }
+  return -1;
 }
 
 int Replace(const std::string& path, std::span<const std::string_view> parts) {
   std::string temporary;
-  int fd = -1;
-  // O_EXCL: neither another writer's temporary file nor one left by a crash is touched.
-  for (int attempt = 0; fd < 0; ++attempt) {
-    temporary = absl::StrCat(path, ".tmp", getpid(), ".", attempt);
-    fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0 && errno != EEXIST) return errno;
-  }
-  int error = WriteAndClose(fd, parts, true);
+  const int fd = OpenTemporary(path, temporary);
+  if (fd < 0) return errno;
+  int error = ftruncate(fd, 0) == 0 ? Write(fd, parts) : errno;
+  if (error == 0 && fsync(fd) != 0) error = errno;
+  // Before the lock ends: the file is at `path`, or gone, when the next writer comes.
   if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error == 0) return FlushFolder(path);
-  std::remove(temporary.c_str());
-  return error;
+  if (error != 0) std::remove(temporary.c_str());
+  if (close(fd) != 0 && error == 0) error = errno;
+  return error == 0 ? FlushFolder(path) : error;
 }
 
 }  // namespace

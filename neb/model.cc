@@ -11,8 +11,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "neb/checkpoint.h"
 #include "neb/evaluation_batch.h"
-#include "neb/safetensors.h"
 
 namespace neb {
 
@@ -112,6 +112,7 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   auto params = std::make_shared<ParamStore>(seed);
   const std::vector<std::string> fixed = absl::StrSplit(metadata("fixed"), ',', absl::SkipEmpty());
   for (auto& [name, value] : file->tensors) {
+    if (IsCheckpoint(*file) && IsTrainingState(name)) continue;
     if (value.dtype() != autodiff::DType::kF32) {
       return fail(absl::StrCat("parameter \"", name, "\" is ", Name(value.dtype()), ", expected f32"));
     }
@@ -122,7 +123,9 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   const int stored = params->size();
   if (absl::Status s = model.RecordOnce(); !s.ok()) return fail(std::string(s.message()));
   if (params->size() > stored) {
-    return fail(absl::StrCat("parameter \"", (*params)[stored].name, "\" of the energy is not in the file"));
+    const ParamStore::Entry& missing = (*params)[stored];
+    return fail(absl::StrCat("parameter \"", missing.name, "\" of the energy, ", missing.value.shape().ToString(),
+                             ", is not in the file"));
   }
   Tape tape;
   Params p(&tape, params.get());
@@ -131,13 +134,14 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   for (const Params::Bound& b : p.bound()) used[static_cast<size_t>(b.index)] = true;
   for (int i = 0; i < stored; ++i) {
     if (!used[static_cast<size_t>(i)]) {
-      return fail(absl::StrCat("the energy has no parameter \"", (*params)[i].name, "\""));
+      return fail(absl::StrCat("the energy has no parameter \"", (*params)[i].name, "\", ",
+                               (*params)[i].value.shape().ToString(), " in the file"));
     }
   }
   return model;
 }
 
-absl::Status Model::Save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
+TensorFile Model::Contents(const std::map<std::string, std::string>& metadata) const {
   TensorFile file;
   std::vector<std::string> fixed;
   for (int i = 0; i < params_->size(); ++i) {
@@ -150,7 +154,11 @@ absl::Status Model::Save(const std::string& path, const std::map<std::string, st
   file.metadata["item_shape"] = ToText(item_shape_);
   file.metadata["seed"] = absl::StrCat(params_->seed());
   file.metadata["fixed"] = absl::StrJoin(fixed, ",");
-  return WriteSafetensors(path, file);
+  return file;
+}
+
+absl::Status Model::Save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
+  return WriteSafetensors(path, Contents(metadata));
 }
 
 absl::Status Model::Evaluate(std::span<const float> y, const Results& results, autodiff::ThreadPool* pool) {

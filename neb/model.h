@@ -19,6 +19,7 @@
 #include "autodiff/autodiff.h"
 #include "autodiff/parallel.h"
 #include "neb/energy.h"
+#include "neb/safetensors.h"
 
 namespace neb {
 
@@ -28,11 +29,13 @@ class Model {
   // of one sample, which the energy sees flattened to d numbers; σ > 0.
   static absl::StatusOr<Model> Create(Energy energy, autodiff::Shape item_shape, double sigma, uint64_t seed = 0);
 
-  // Reads what Save wrote. The energy must be the one that was saved: a parameter of another name or shape is an error
-  // that names it.
+  // Reads what Save wrote, or the model out of a checkpoint (checkpoint.h). The energy must be the one that was saved:
+  // the first parameter of another name or shape is an error that names it, with both shapes.
   static absl::StatusOr<Model> Load(const std::string& path, Energy energy);
   // In the safetensors format: parameters as tensors; σ, item shape, seed and `metadata` as metadata.
   absl::Status Save(const std::string& path, const std::map<std::string, std::string>& metadata = {}) const;
+  // What Save writes.
+  TensorFile Contents(const std::map<std::string, std::string>& metadata = {}) const;
 
   const Energy& energy() const { return energy_; }
   const autodiff::Shape& item_shape() const { return item_shape_; }

@@ -5,12 +5,14 @@
 #include "autodiff/autodiff.h"      // IWYU pragma: export
 #include "neb/attractors.h"         // IWYU pragma: export
 #include "neb/chain_diagnostics.h"  // IWYU pragma: export
+#include "neb/checkpoint.h"         // IWYU pragma: export
 #include "neb/clamp.h"              // IWYU pragma: export
 #include "neb/energies.h"           // IWYU pragma: export
 #include "neb/energy.h"             // IWYU pragma: export
 #include "neb/energy_spec.h"        // IWYU pragma: export
 #include "neb/landscape.h"          // IWYU pragma: export
 #include "neb/layers.h"             // IWYU pragma: export
+#include "neb/measure_loss.h"       // IWYU pragma: export
 #include "neb/measurements.h"       // IWYU pragma: export
 #include "neb/model.h"              // IWYU pragma: export
 #include "neb/nebula.h"             // IWYU pragma: export

@@ -1,15 +1,16 @@
 #include "neb/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <limits>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/random.h"
+#include "neb/checkpoint.h"
 #include "neb/dataset.h"
 #include "neb/far_samples.h"
+#include "neb/fingerprint.h"
 #include "neb/measurements.h"
 
 namespace neb {
@@ -37,42 +38,36 @@ struct Trainer::Impl {
   std::vector<Tensor> scalars;
   // Per trained parameter: the value, its moments. The average is the model's own; without averaging the value is.
   std::vector<Tensor> weights, first_moments, second_moments;
+  std::vector<int> trained;  // their places in the model's store
   std::vector<const Tensor*> inputs;
   std::vector<Tensor*> state;
   int64_t step = 0;
+  mutable std::string data;  // the samples' fingerprint, once it is asked for
+
+  const std::string& Data() const {
+    if (data.empty()) data = Fingerprint(x);
+    return data;
+  }
+  // The state that the model does not hold, by its names in a checkpoint.
+  std::vector<std::pair<std::string, Tensor*>> State() {
+    std::vector<std::pair<std::string, Tensor*>> all;
+    for (size_t i = 0; i < trained.size(); ++i) {
+      const std::string& name = model.params()[trained[i]].name;
+      if (!weights.empty()) all.emplace_back(absl::StrCat("@trained/", name), &weights[i]);
+      all.emplace_back(absl::StrCat("@first_moment/", name), &first_moments[i]);
+      all.emplace_back(absl::StrCat("@second_moment/", name), &second_moments[i]);
+    }
+    return all;
+  }
 };
 
 Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Trainer::~Trainer() = default;
 int64_t Trainer::step() const { return impl_->step; }
 double Trainer::last_loss() const { return impl_->loss.at(0); }
+double Trainer::last_rate() const { return LearningRate(impl_->schedule, std::max<int64_t>(0, impl_->step - 1)); }
 
 namespace {
-
-absl::Status CheckSamples(const Model& model, const Tensor& x, int64_t measurements) {
-  if (measurements < 1 || model.d() % measurements != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("measurements must be a divisor of the model's d = ", model.d(), ", got ", measurements));
-  }
-  const int64_t d = model.d() / measurements;
-  if (x.shape().rank() != 2 || x.shape()[0] < 1 || x.shape()[1] != d || x.dtype() != autodiff::DType::kF32) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("samples must be f32 [n, ", d, "] with n >= 1, got ", Name(x.dtype()), x.shape().ToString()));
-  }
-  const std::span<const float> values = x.data<float>();
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      return absl::InvalidArgumentError(absl::StrCat("sample ", static_cast<int64_t>(i) / d, " has a value of ",
-                                                     values[i], " at position ", static_cast<int64_t>(i) % d));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckMeasurable(const Model& model, const Tensor& x, int64_t samples, int64_t measurements) {
-  if (samples < 1) return absl::InvalidArgumentError("the loss of no samples is not defined");
-  return CheckSamples(model, x, measurements);
-}
 
 Schedule ScheduleOf(const TrainOptions& o) {
   return {.peak = o.learning_rate, .warmup = std::min(o.warmup, o.steps / 10), .total = o.steps};
@@ -92,6 +87,28 @@ absl::Status CheckAdam(const AdamOptions& o) {
   s.Update(check("clip_norm", o.clip_norm, 0, kMaxRate, ">= 0"));
   s.Update(check("ema_decay", o.ema_decay, 0, 1, "in [0, 1]"));
   return s;
+}
+
+constexpr int kCheckpointVersion = 1;
+
+// What the parameters after a step depend on. Not the threads, nor when the losses are reported.
+Settings SettingsOf(const Model& model, const TrainOptions& o) {
+  return {{"item_shape", model.item_shape().ToString()},
+          {"sigma", ExactText(model.sigma())},
+          {"steps", absl::StrCat(o.steps)},  // the rate's schedule ends there
+          {"batch", absl::StrCat(o.batch)},
+          {"learning_rate", ExactText(o.learning_rate)},
+          {"warmup", absl::StrCat(o.warmup)},
+          {"adam.beta1", ExactText(o.adam.beta1)},
+          {"adam.beta2", ExactText(o.adam.beta2)},
+          {"adam.epsilon", ExactText(o.adam.epsilon)},
+          {"adam.weight_decay", ExactText(o.adam.weight_decay)},
+          {"adam.clip_norm", ExactText(o.adam.clip_norm)},
+          {"adam.ema_decay", ExactText(o.adam.ema_decay)},
+          {"measurements", absl::StrCat(o.measurements)},
+          {"far_fraction", ExactText(o.far_fraction)},
+          {"seed", absl::StrCat(o.seed)},
+          {"parameter_seed", absl::StrCat(model.params().seed())}};
 }
 
 }  // namespace
@@ -140,7 +157,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
     impl->inputs.push_back(&impl->shift);
   }
   for (const Tensor& t : impl->scalars) impl->inputs.push_back(&t);
-  std::vector<int> indices;
+  std::vector<int>& indices = impl->trained;
   for (const Params::Bound& b : p.bound()) {
     if (store[b.index].trainable) {
       indices.push_back(b.index);
@@ -197,79 +214,58 @@ absl::Status Trainer::Step() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TrainResult> Train(Model& model, const Tensor& x, const Tensor* held_out, const TrainOptions& options) {
-  absl::StatusOr<std::unique_ptr<Trainer>> created = Trainer::Create(model, x, options);
-  if (!created.ok()) return created.status();
-  if (held_out != nullptr) {
-    absl::Status s = CheckMeasurable(model, *held_out, options.held_out_samples, options.measurements);
-    if (!s.ok()) return s;
-  }
-  Trainer& trainer = **created;
-  using Clock = std::chrono::steady_clock;
-  auto seconds_since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
-  const Clock::time_point start = Clock::now();
-  TrainResult result;
-  double loss_sum = 0;
-  int64_t loss_count = 0;
-  double training_seconds = 0;  // without the measurements
-  while (trainer.step() < options.steps) {
-    const Clock::time_point before = Clock::now();
-    if (absl::Status s = trainer.Step(); !s.ok()) return s;
-    training_seconds += seconds_since(before);
-    loss_sum += trainer.last_loss();
-    ++loss_count;
-    const int64_t step = trainer.step();
-    const bool last = step == options.steps;
-    const bool measure = held_out != nullptr && (step % std::max<int64_t>(1, options.evaluate_every) == 0 || last);
-    if (step % std::max<int64_t>(1, options.report_every) != 0 && !measure && !last) continue;
-    Progress progress{.step = step, .steps = options.steps, .loss = loss_sum / static_cast<double>(loss_count)};
-    progress.held_out_loss = std::numeric_limits<double>::quiet_NaN();
-    if (measure) {
-      absl::StatusOr<double> measured =
-          MeasureLoss(model, *held_out, options.held_out_samples, options.seed, options.pool, options.measurements);
-      if (!measured.ok()) return measured.status();
-      progress.held_out_loss = *measured;
-    }
-    progress.rate = LearningRate(ScheduleOf(options), step - 1);
-    progress.samples_per_second = static_cast<double>(step * std::min(options.batch, x.shape()[0])) / training_seconds;
-    progress.seconds = seconds_since(start);
-    result.history.push_back(progress);
-    if (options.on_progress) options.on_progress(progress);
-    loss_sum = 0;
-    loss_count = 0;
-  }
-  result.seconds = seconds_since(start);
-  return result;
+TensorFile Trainer::Save(const std::map<std::string, std::string>& metadata) const {
+  TensorFile file = impl_->model.Contents(metadata);
+  for (const auto& [name, tensor] : impl_->State()) file.tensors.emplace_back(name, *tensor);
+  file.metadata["checkpoint"] = absl::StrCat(kCheckpointVersion);
+  file.metadata["step"] = absl::StrCat(impl_->step);
+  file.metadata["data"] = impl_->Data();
+  AddSettings(SettingsOf(impl_->model, impl_->options), file);
+  return file;
 }
 
-absl::StatusOr<double> MeasureLoss(Model& model, const Tensor& x, int64_t samples, uint64_t seed,
-                                   autodiff::ThreadPool* pool, int64_t measurements) {
-  if (absl::Status s = CheckMeasurable(model, x, samples, measurements); !s.ok()) return s;
-  const int64_t n = std::min(samples, x.shape()[0]), width = x.shape()[1];
-  constexpr int64_t kChunk = 1024;  // bounds the memory
-  double total = 0;
-  for (int64_t begin = 0; begin < n; begin += kChunk) {
-    const int64_t rows = std::min(kChunk, n - begin);
-    const std::span<const float> clean =
-        x.data<float>().subspan(static_cast<size_t>(begin * width), static_cast<size_t>(rows * width));
-    const absl::StatusOr<Tensor> repeated = Repeat(Tensor::From<float>({rows, width}, clean), measurements);
-    if (!repeated.ok()) return repeated.status();
-    Tensor y(repeated->shape()), estimates(repeated->shape());
-    const std::span<float> noisy = y.data<float>();
-    autodiff::FillNormal({.seed = seed, .stream = autodiff::kEvaluationNoise, .step = 0}, begin * model.d(), noisy);
-    for (size_t i = 0; i < noisy.size(); ++i) {
-      noisy[i] = repeated->data<float>()[i] + static_cast<float>(model.sigma()) * noisy[i];
-    }
-    absl::Status s = model.Evaluate(noisy, {.energy = {}, .gradient = {}, .x_hat = estimates.data<float>()}, pool);
-    if (!s.ok()) return s;
-    const absl::StatusOr<Tensor> x_hat = MeanOfMeasurements(estimates, measurements);
-    if (!x_hat.ok()) return x_hat.status();
-    for (size_t i = 0; i < clean.size(); ++i) {
-      const double r = static_cast<double>(clean[i]) - x_hat->data<float>()[i];
-      total += r * r;
-    }
+absl::Status Trainer::Restore(const TensorFile& file, const std::map<std::string, std::string>& metadata) {
+  Impl& t = *impl_;
+  auto same = [&file](const std::string& key, const std::string& value) {
+    const auto it = file.metadata.find(key);
+    if (it != file.metadata.end() && it->second == value) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        key, " is ", value, ", but ", it == file.metadata.end() ? "missing" : it->second, " in the checkpoint"));
+  };
+  if (!IsCheckpoint(file)) return absl::InvalidArgumentError("not a checkpoint: no metadata \"checkpoint\"");
+  if (absl::Status s = same("checkpoint", absl::StrCat(kCheckpointVersion)); !s.ok()) return s;
+  for (const auto& [key, value] : metadata) {
+    if (absl::Status s = same(key, value); !s.ok()) return s;
   }
-  return total / static_cast<double>(n);
+  if (absl::Status s = CheckSettings(file, SettingsOf(t.model, t.options)); !s.ok()) return s;
+  if (absl::Status s = same("data", t.Data()); !s.ok()) return s;
+  if (absl::Status s = CheckParameters(file, t.model.params()); !s.ok()) return s;
+  const absl::StatusOr<int64_t> step = CountIn(file, "step");
+  if (!step.ok()) return step.status();
+  if (*step > t.options.steps) {
+    return absl::InvalidArgumentError(absl::StrCat("not a checkpoint: step ", *step, " of ", t.options.steps));
+  }
+  // All is found before anything is changed.
+  std::vector<std::pair<const Tensor*, Tensor*>> copies;
+  for (int i = 0; i < t.model.params().size(); ++i) {
+    ParamStore::Entry& entry = t.model.params()[i];
+    copies.emplace_back(file.Find(entry.name), &entry.value);
+  }
+  for (const auto& [name, tensor] : t.State()) {
+    const Tensor* const stored = file.Find(name);
+    if (stored == nullptr || !(stored->shape() == tensor->shape()) || stored->dtype() != tensor->dtype()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "not a checkpoint: \"", name, "\" should be ", Name(tensor->dtype()), tensor->shape().ToString(), ", and is ",
+          stored == nullptr ? "missing" : absl::StrCat(Name(stored->dtype()), stored->shape().ToString())));
+    }
+    copies.emplace_back(stored, tensor);
+  }
+  // The program knows where the values are: they stay in place.
+  for (const auto& [from, to] : copies) {
+    std::memcpy(to->bytes(), from->bytes(), static_cast<size_t>(to->num_bytes()));
+  }
+  t.step = *step;
+  return absl::OkStatus();
 }
 
 }  // namespace neb

@@ -29,6 +29,7 @@ ProgressLine::~ProgressLine() {
 void ProgressLine::Show(const Progress& p) {
   const bool news = !std::isnan(p.held_out_loss);
   if (news) held_out_ = p.held_out_loss;
+  if (p.resumed) return;  // shown by the run that measured it
   if (!terminal_ && !news && p.step != p.steps) return;
   const double left = p.seconds / static_cast<double>(p.step) * static_cast<double>(p.steps - p.step);
   std::string line = absl::StrFormat("step %d/%d  loss %.4g", p.step, p.steps, p.loss);
@@ -41,6 +42,11 @@ void ProgressLine::Show(const Progress& p) {
     std::fprintf(stderr, "%s\n", line.c_str());
   }
   std::fflush(stderr);
+}
+
+void ProgressLine::Warn(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", open_ ? "\n" : "", text.c_str());
+  open_ = false;
 }
 
 }  // namespace neb

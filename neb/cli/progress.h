@@ -26,6 +26,8 @@ class ProgressLine {
   // "step 1200/10000  loss 7.31  held-out 7.02  5100 images/s  3 min left". Elsewhere than on a terminal, a line comes
   // when there is a new held-out loss and at the end.
   void Show(const Progress& progress);
+  // A line of its own, that stays.
+  void Warn(const std::string& text);
 
  private:
   std::string unit_;

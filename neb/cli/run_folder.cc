@@ -29,7 +29,7 @@ std::string UserPath(const std::string& path) {
   return absl::StrCat(base, "/", path);
 }
 
-absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path) {
+absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path, bool resume) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat("cannot create the folder ", path, ": ", error.message()));
@@ -37,7 +37,7 @@ absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path) {
   // An empty file now is better than a surprise after an hour.
   const std::string metrics = folder.Path("metrics.jsonl");
   errno = 0;
-  if (!std::ofstream(metrics, std::ios::trunc)) {
+  if (!std::ofstream(metrics, resume ? std::ios::app : std::ios::trunc)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot write to the folder ", path, ": ", std::strerror(errno)));
   }
   return folder;
@@ -54,5 +54,7 @@ absl::Status RunFolder::AppendMetrics(const nlohmann::ordered_json& metrics) con
     return absl::UnknownError(absl::StrCat("cannot write ", Path("metrics.jsonl"), ": ", std::strerror(errno)));
   return absl::OkStatus();
 }
+
+absl::Status RunFolder::ClearMetrics() const { return WriteFile(Path("metrics.jsonl"), ""); }
 
 }  // namespace neb

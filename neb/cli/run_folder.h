@@ -22,14 +22,16 @@ std::string UserPath(const std::string& path);
 class RunFolder {
  public:
   // Creates the folder and its parents, and checks that files can be written there. The metrics of an earlier run in
-  // the same folder are removed. Errors name the path and the system's reason.
-  static absl::StatusOr<RunFolder> Create(const std::string& path);
+  // the same folder are removed, unless this one would resume it. Errors name the path and the system's reason.
+  static absl::StatusOr<RunFolder> Create(const std::string& path, bool resume = false);
 
   std::string Path(const std::string& file) const { return path_ + "/" + file; }
   // settings.json: the resolved settings of the run, as an object.
   absl::Status WriteSettings(const nlohmann::ordered_json& settings) const;
   // One line of metrics.jsonl. NaN is written as null.
   absl::Status AppendMetrics(const nlohmann::ordered_json& metrics) const;
+  // Removes all lines: a run that is resumed repeats the reports of the steps before.
+  absl::Status ClearMetrics() const;
 
  private:
   explicit RunFolder(std::string path) : path_(std::move(path)) {}

@@ -67,8 +67,9 @@ std::set<std::string> FilesIn(const std::string& folder) {
 }
 
 const std::set<std::string>& AllFiles() {
-  static const auto& files = *new std::set<std::string>{"samples.png",       "denoise.png",   "loss.png",
-                                                        "model.safetensors", "settings.json", "metrics.jsonl"};
+  static const auto& files = *new std::set<std::string>{"samples.png",           "denoise.png",   "loss.png",
+                                                        "model.safetensors",     "settings.json", "metrics.jsonl",
+                                                        "checkpoint.safetensors"};
   return files;
 }
 
@@ -118,7 +119,9 @@ TEST(Images, WithoutStepsIsTheUntrainedEnergy) {
   const std::string out = NewFolder("runs") + "/none";
   const Outcome run = RunImages("--images=" + IdxFile() + " --steps=0 --hidden=16 --out=" + out);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(FilesIn(out), AllFiles());
+  std::set<std::string> files = AllFiles();
+  files.erase("checkpoint.safetensors");
+  EXPECT_EQ(FilesIn(out), files);
   EXPECT_EQ(Slurp(out + "/metrics.jsonl"), "");
 }
 
@@ -135,6 +138,41 @@ TEST(Images, TheModelDoesNotDependOnThreads) {
     EXPECT_EQ(Slurp(runs + "/2" + file), one) << file;
     EXPECT_EQ(Slurp(runs + "/3" + file), one) << file;
   }
+}
+
+TEST(Images, ResumesWhatIsThere) {
+  const std::string runs = NewFolder("runs"), flags = "--images=" + IdxFile() + " --steps=8 --hidden=16 --out=" + runs;
+  ASSERT_EQ(RunImages(flags + "/whole").exit_code, 0);
+  ASSERT_EQ(RunImages(flags + "/resumed --resume").exit_code, 0);  // nothing there yet
+  const std::string model = Slurp(runs + "/whole/model.safetensors");
+  EXPECT_EQ(Slurp(runs + "/resumed/model.safetensors"), model);
+  const std::string metrics = Slurp(runs + "/resumed/metrics.jsonl"), settings = Slurp(runs + "/resumed/settings.json");
+  const Outcome again = RunImages(flags + "/resumed --resume");
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("goes on at step 8"));
+  EXPECT_EQ(Slurp(runs + "/resumed/model.safetensors"), model);
+  EXPECT_EQ(Slurp(runs + "/resumed/metrics.jsonl"), metrics);
+  // Refused, it leaves all as it is.
+  const Outcome refused = RunImages(flags + "/resumed --resume --batch=4");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("batch is 4, but 128 in the checkpoint"));
+  EXPECT_EQ(Slurp(runs + "/resumed/metrics.jsonl"), metrics);
+  EXPECT_EQ(Slurp(runs + "/resumed/settings.json"), settings);
+}
+
+TEST(Images, SigtermSavesAndEnds) {
+  const std::string out = NewFolder("runs") + "/one", log = NewFolder("log") + "/err";
+  const std::string command = "./examples/images --images=" + IdxFile() +
+                              " --steps=1000000000 --hidden=8 --out=" + out + " 2>" + log +
+                              " >/dev/null & pid=$!; while ! test -s " + out +
+                              "/metrics.jsonl; do sleep 0.05; done; kill -TERM $pid; wait $pid";
+  const int status = std::system(command.c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 143);
+  EXPECT_THAT(Slurp(log), HasSubstr("--resume"));
+  const absl::StatusOr<TensorFile> checkpoint = ReadSafetensors(out + "/checkpoint.safetensors");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_GE(std::stoll(checkpoint->metadata.at("step")), 100);  // the first report
 }
 
 TEST(Images, TakesAFolderOfColourPictures) {

@@ -1,10 +1,14 @@
 #include "neb/file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/neb/test_files.h"
@@ -47,6 +51,55 @@ TEST(WriteFileTest, ErrorsNamePathAndReasonAndLeaveNothing) {
   EXPECT_EQ(WriteFile(folder, "x").message(), folder + ": cannot write: Is a directory");
   Spill(folder + "/file", "");
   EXPECT_EQ(WriteFile(folder + "/file/f", "x").message(), folder + "/file/f: cannot write: Not a directory");
+  EXPECT_EQ(Entries(folder), 1);
+}
+
+// A killed writer leaves its temporary file; the next one takes it over, whatever is in it.
+TEST(WriteFileTest, LeftoversDoNotPileUp) {
+  const std::string folder = NewFolder("d"), path = folder + "/f";
+  Spill(path + ".tmp0", "half of something longer");
+  ASSERT_TRUE(WriteFile(path, "whole").ok());
+  EXPECT_EQ(Slurp(path), "whole");
+  EXPECT_EQ(Entries(folder), 1);
+}
+
+// What another one still writes, and what is no file to write to, is left alone.
+TEST(WriteFileTest, OthersTemporaryFilesAreLeftAlone) {
+  const std::string folder = NewFolder("d"), path = folder + "/f";
+  Spill(path + ".tmp0", "being written");
+  const int other = open((path + ".tmp0").c_str(), O_WRONLY);
+  ASSERT_EQ(flock(other, LOCK_EX), 0);
+  std::filesystem::create_directory(path + ".tmp1");
+  Spill(folder + "/mine", "mine");
+  std::filesystem::create_symlink(folder + "/mine", path + ".tmp2");
+  std::filesystem::create_hard_link(folder + "/mine", path + ".tmp3");
+  ASSERT_EQ(mkfifo((path + ".tmp4").c_str(), 0600), 0);
+  ASSERT_TRUE(WriteFile(path, "whole").ok());
+  EXPECT_EQ(Slurp(path), "whole");
+  EXPECT_EQ(Slurp(path + ".tmp0"), "being written");
+  EXPECT_EQ(Slurp(folder + "/mine"), "mine");
+  EXPECT_EQ(Entries(folder), 7);
+  close(other);
+}
+
+// Each of them at some time the last: no file is ever a mixture, and none is left over.
+TEST(WriteFileTest, ManyWritersOfOneFile) {
+  const std::string folder = NewFolder("d"), path = folder + "/f";
+  const auto contents = [](int writer) {
+    return std::string(static_cast<size_t>(50'000 + writer), static_cast<char>('a' + writer));
+  };
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&, writer] {
+      for (int i = 0; i < 25; ++i) EXPECT_TRUE(WriteFile(path, contents(writer)).ok());
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    const std::string seen = Slurp(path);
+    if (seen.empty()) continue;  // before the first
+    EXPECT_EQ(seen, contents(seen[0] - 'a'));
+  }
+  for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(Entries(folder), 1);
 }
 

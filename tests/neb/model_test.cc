@@ -143,8 +143,9 @@ TEST(ModelFile, AnotherEnergyIsNamedByItsFirstParameterThatDiffers) {
   ASSERT_TRUE(Created(Denoiser(33)).Save(path).ok());
   EXPECT_THAT(LoadError(path, Denoiser(34)),
               AllOf(HasSubstr("\"nu/0/w\""), HasSubstr("[20, 34]"), HasSubstr("[20, 33]")));
-  EXPECT_THAT(LoadError(path, Mixed), HasSubstr("\"hidden/w\""));    // asked for, not in the file
-  EXPECT_THAT(LoadError(path, Gaussian(1)), HasSubstr("\"mean\""));  // in the file, not asked for
+  // Asked for, not in the file; in the file, not asked for.
+  EXPECT_THAT(LoadError(path, Mixed), HasSubstr("parameter \"hidden/w\" of the energy, [20, 70], is not in the file"));
+  EXPECT_THAT(LoadError(path, Gaussian(1)), HasSubstr("the energy has no parameter \"mean\", [20] in the file"));
   EXPECT_THAT(LoadError(path,
                         [](Var y, Params& p) {  // one layer less
                           return RandomDenoiser({.mean = Tensor({kDims})}, 33)(y, p) + sum(p("extra", {3}));

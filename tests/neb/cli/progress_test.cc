@@ -62,5 +62,19 @@ TEST(ProgressLine, WithoutHeldOutDataShowsTheEnd) {
   EXPECT_THAT(text, AllOf(HasSubstr("1000/1000"), testing::Not(HasSubstr("held-out")), testing::Not(HasSubstr("nan"))));
 }
 
+// What an earlier run has shown is known, not shown again.
+TEST(ProgressLine, ResumedReportsAreOnlyRemembered) {
+  testing::internal::CaptureStderr();
+  ProgressLine line("images");
+  Progress earlier = At(200, 7.02);
+  earlier.resumed = true;
+  line.Show(earlier);
+  line.Warn("goes on");
+  line.Show(At(1000, std::nan("")));
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(text.rfind("goes on\nstep 1000/1000", 0), 0u) << text;
+  EXPECT_THAT(text, HasSubstr("held-out 7.02"));
+}
+
 }  // namespace
 }  // namespace neb

@@ -64,6 +64,18 @@ TEST(RunFolder, KeepsWhatIsThereButTheMetrics) {
   EXPECT_EQ(Slurp(path + "/notes.txt"), "mine");
 }
 
+// A resumption may still be refused; only then it takes the place of what is there.
+TEST(RunFolder, ToResumeKeepsTheMetricsUntilTheyAreCleared) {
+  const std::string path = NewFolder("out");
+  Spill(path + "/metrics.jsonl", "{\"step\":1}\n");
+  const absl::StatusOr<RunFolder> folder = RunFolder::Create(path, /*resume=*/true);
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  EXPECT_EQ(Slurp(path + "/metrics.jsonl"), "{\"step\":1}\n");
+  ASSERT_TRUE(folder->ClearMetrics().ok());
+  ASSERT_TRUE(folder->AppendMetrics({{"step", 2}}).ok());
+  EXPECT_EQ(Slurp(path + "/metrics.jsonl"), "{\"step\":2}\n");
+}
+
 // Root may write anywhere, but not below a file.
 TEST(RunFolder, ThatCannotBeIsAnErrorWithPathAndReason) {
   const std::string file = NewFolder("out") + "/file";
