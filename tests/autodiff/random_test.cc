@@ -15,7 +15,7 @@
 #include "autodiff/parallel.h"
 #include "autodiff/tensor.h"
 #include "gtest/gtest.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
 
 namespace autodiff {
 namespace {
@@ -28,15 +28,6 @@ constexpr size_t kDraws = 1000000;
 constexpr size_t kDraws = 100000;
 #endif
 constexpr double kSigmas = 4.5;
-
-void ForEachTarget(absl::FunctionRef<void()> test) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    test();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
 
 template <typename T>
 std::vector<T> Normal(const NoiseKey& key, int64_t begin, size_t count) {

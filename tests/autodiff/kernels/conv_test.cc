@@ -11,45 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/tensor.h"
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
+#include "tests/autodiff/kernels/conv_definition.h"
 
 namespace autodiff {
 namespace {
-
-// Calls fn once per SIMD target this machine has.
-template <class Fn>
-void ForEachTarget(Fn fn) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    fn();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
-
-// The definition: calls fn(x index, w index, y index) for every product of the convolution.
-template <class Fn>
-void ForEachProduct(const ConvShape& s, Fn fn) {
-  for (int64_t b = 0; b < s.n; ++b) {
-    for (int64_t i = 0; i < s.ho(); ++i) {
-      for (int64_t j = 0; j < s.wo(); ++j) {
-        for (int64_t p = 0; p < s.kh; ++p) {
-          for (int64_t q = 0; q < s.kw; ++q) {
-            const int64_t y = i * s.stride_h + p - s.pad_top, x = j * s.stride_w + q - s.pad_left;
-            if (y < 0 || y >= s.h || x < 0 || x >= s.w) continue;
-            for (int64_t c = 0; c < s.c; ++c) {
-              for (int64_t o = 0; o < s.o; ++o) {
-                fn(((b * s.h + y) * s.w + x) * s.c + c, ((p * s.kw + q) * s.c + c) * s.o + o,
-                   ((b * s.ho() + i) * s.wo() + j) * s.o + o);
-              }
-            }
-          }
-        }
-      }
-    }
-  }
-}
 
 enum Kernel { kForward, kInputAdjoint, kWeightAdjoint };
 

@@ -12,22 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/tensor.h"
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
 
 namespace autodiff {
 namespace {
-
-// Calls fn once per SIMD target this machine has.
-template <class Fn>
-void ForEachTarget(Fn fn) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    fn();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
 
 // A matrix inside a larger one: every element around it, `offset` before the first and the ends of its rows, is a NaN
 // that must not be read into a result and must still be there afterwards.
