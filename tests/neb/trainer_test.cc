@@ -389,7 +389,7 @@ std::string Divergence(Model& model, const Tensor& x, const TrainOptions& option
   return "";
 }
 
-// √c at c = 0: the loss is finite, and so it would stay, with c where it is for ever.
+// √c at c = 0 has slope infinity; the loss there is just σ²d, and would stay finite, with c where it is for ever.
 TEST(Divergence, OfAGradientAlone) {
   const int line = __LINE__ + 2;
   const Energy energy = [](Var y, Params& p) {
@@ -397,9 +397,9 @@ TEST(Divergence, OfAGradientAlone) {
   };
   Model model = Created(energy, {2}, 0.5);
   const std::string message = Divergence(model, NormalTensor({100, 2}, 0, 1, 1), {.steps = 50, .batch = 32});
-  EXPECT_THAT(message,
-              AllOf(HasSubstr("the loss or its gradient"), HasSubstr("div of shape [] made inf of 0.5, 0"),
-                    HasSubstr("in the gradient of sqrt"), HasSubstr("trainer_test.cc:" + std::to_string(line))));
+  EXPECT_THAT(message, AllOf(HasSubstr("the loss or its gradient"), HasSubstr("div of shape [] made inf of "),
+                             HasSubstr(", 0 at []"), HasSubstr("in the gradient of sqrt"),
+                             HasSubstr("trainer_test.cc:" + std::to_string(line))));
 }
 
 TEST(Divergence, OfALogarithmOfSomethingThatTurnsNegative) {
@@ -423,18 +423,6 @@ TEST(Divergence, OfALossThatOverflows) {
       Created([](Var y, Params& p) { return p("a", {}, autodiff::Constant(1e25)) * squared_norm(y, {1}); }, {2}, 0.5);
   const std::string message = Divergence(model, NormalTensor({100, 2}, 0, 1, 1), {.steps = 50, .batch = 32});
   EXPECT_THAT(message, AllOf(HasSubstr("inf"), HasSubstr("step 1 of 50")));
-}
-
-// √a at a = 0 has slope infinity, the loss there is just σ²d: the step would make a infinite.
-TEST(Train, AGradientThatIsNotFiniteLeavesTheModelFinite) {
-  Model model = Created(
-      [](Var y, Params& p) {
-        return (sqrt(p("a", {}, autodiff::Zeros())) + p("b", {}, autodiff::Zeros())) * squared_norm(y, {1});
-      },
-      {2}, 0.5);
-  ASSERT_TRUE(Train(model, NormalTensor({100, 2}, 0, 1, 1), nullptr, {.steps = 50, .batch = 32}).ok());
-  EXPECT_EQ(model.params()[model.params().Find("a")].value.at(0), 0);
-  EXPECT_GT(model.params()[model.params().Find("b")].value.at(0), 0.01);
 }
 
 TEST(Divergence, OfAHugeLearningRate) {
