@@ -86,6 +86,7 @@ std::vector<Var> grad(Var f, absl::Span<const Var> xs) {
       v.needed.push_back(depends[static_cast<size_t>(input)]);
       v.adjoint.emplace_back();
     }
+    tape->set_gradient_of(id);
     ApplyRule(v);
     for (size_t i = 0; i < v.x.size(); ++i) {
       if (!v.needed[i] || v.adjoint[i].tape() == nullptr) continue;
@@ -93,6 +94,7 @@ std::vector<Var> grad(Var f, absl::Span<const Var> xs) {
       sum = sum.tape() == nullptr ? v.adjoint[i] : sum + v.adjoint[i];
     }
   }
+  tape->set_gradient_of(-1);
   for (size_t i = 0; i < xs.size(); ++i) {
     const size_t id = static_cast<size_t>(xs[i].id());
     const bool reached = id < size && adjoint[id].tape() != nullptr;

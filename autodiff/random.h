@@ -25,8 +25,10 @@ namespace autodiff {
 //   counter word 0  block number, bits 0-31          word 1, bits 0-15   block number, bits 32-47
 //   counter word 2  step, bits 0-31                  word 1, bits 16-31  step, bits 32-47
 //   counter word 3  bits 0-23 stream; bits 24-31 which function draws
-// One block is four 32-bit words. Hence the limits, beyond which every function aborts rather than overlap:
-//   stream < 2^24, step < 2^48, 0 <= index < 2^48.
+// One block is four 32-bit words, and Philox is a bijection of counters, so blocks are different whenever one of these
+// fields is: no two uses, steps or chains (a chain is a range of indices) ever share a draw. Hence the limits, beyond
+// which every function aborts rather than overlap: stream < 2^24, step < 2^48, 0 <= index < 2^48. Under another seed
+// the same counters give other blocks; two of them may be equal, as two random numbers may.
 struct NoiseKey {
   uint64_t seed = 0;    // which experiment; any value
   uint64_t stream = 0;  // which use of randomness in it, see Stream

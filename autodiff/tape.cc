@@ -106,6 +106,8 @@ Var Tape::Fail(const char* op, const std::string& message, SourceLocation locati
 Var Tape::Append(Node node) {
   const int id = size();
   node.location = call_site_.file != nullptr ? call_site_ : location_;
+  node.gradient_of = gradient_of_;
+  if (gradient_of_ >= 0) node.location = this->node(gradient_of_).location;
   nodes_.push_back(std::move(node));
   const auto [it, inserted] = unique_.insert(id);
   if (!inserted) nodes_.pop_back();

@@ -116,6 +116,7 @@ struct Node {
   // Not part of the identity of a node:
   std::string name;  // of an input
   SourceLocation location;
+  int gradient_of = -1;  // the node whose gradient rule appended this one; -1: none, it is the user's own
 
   double constant() const;  // kConstant only
   // "matmul", "tanh", ...
@@ -148,6 +149,8 @@ class Tape {
 
   // For the recording functions: nodes appended from now on come from this place of the user's source.
   void set_location(SourceLocation location) { location_ = location; }
+  // For grad: nodes appended from now on belong to the gradient of this node, and to its place; -1: to no gradient.
+  void set_gradient_of(int id) { gradient_of_ = id; }
 
   // For the recording functions: appends the node, or returns the equal one that is there already. The inputs must be
   // on this tape and the shape right.
@@ -170,6 +173,7 @@ class Tape {
   absl::Status status_;
   SourceLocation location_;
   SourceLocation call_site_;
+  int gradient_of_ = -1;
   int64_t num_inputs_ = 0;
 };
 

@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "autodiff/find_non_finite.h"
 #include "autodiff/random.h"
 #include "neb/checkpoint.h"
 #include "neb/dataset.h"
 #include "neb/far_samples.h"
 #include "neb/fingerprint.h"
+#include "neb/inner_samples.h"
 #include "neb/measurements.h"
 
 namespace neb {
@@ -33,6 +36,10 @@ struct Trainer::Impl {
   Schedule schedule;
   Batches batches;
   std::unique_ptr<Program> program;
+  // What the program was made of, to find out where a number went wrong.
+  Tape tape;
+  std::vector<Var> given;           // what `inputs` and `state` are the values of
+  std::vector<Var> watched;         // the loss and its gradients
   std::unique_ptr<FarSamples> far;  // null: none
   Tensor samples, shift, noise, loss{Shape{}};
   std::vector<Tensor> scalars;
@@ -73,6 +80,19 @@ Schedule ScheduleOf(const TrainOptions& o) {
   return {.peak = o.learning_rate, .warmup = std::min(o.warmup, o.steps / 10), .total = o.steps};
 }
 
+// Which op it was, as a sentence; empty when an op-by-op replay, whose rounding differs, finds nothing.
+std::string WhatWentWrong(const std::vector<Var>& watched, const std::vector<Var>& given,
+                          std::vector<const Tensor*> values, const std::vector<Tensor*>& state) {
+  values.insert(values.end(), state.begin(), state.end());
+  const auto found = autodiff::FindNonFinite(watched, given, values);
+  return found.ok() && found->has_value() ? absl::StrCat("First to go wrong: ", ToString(**found), ". ") : "";
+}
+
+// A gradient may be NaN while the loss is finite; its numbers then stay as they are (optimizer.h), and training would
+// go on without them. To look at every gradient at every step would cost time: once in so many steps, the first
+// included.
+constexpr int64_t kStepsBetweenLooks = 1000;
+
 constexpr double kMaxRate = 1e30;  // a step is about as long as the rate, and must be a float
 
 absl::Status CheckAdam(const AdamOptions& o) {
@@ -107,6 +127,7 @@ Settings SettingsOf(const Model& model, const TrainOptions& o) {
           {"adam.ema_decay", ExactText(o.adam.ema_decay)},
           {"measurements", absl::StrCat(o.measurements)},
           {"far_fraction", ExactText(o.far_fraction)},
+          {"inner_fraction", ExactText(o.inner_fraction)},
           {"seed", absl::StrCat(o.seed)},
           {"parameter_seed", absl::StrCat(model.params().seed())}};
 }
@@ -125,12 +146,15 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
   if (!(options.far_fraction >= 0 && options.far_fraction <= 0.5)) {
     return absl::InvalidArgumentError(absl::StrCat("far_fraction must be in [0, 0.5], got ", options.far_fraction));
   }
+  if (!(options.inner_fraction >= 0 && options.inner_fraction <= 0.5)) {
+    return absl::InvalidArgumentError(absl::StrCat("inner_fraction must be in [0, 0.5], got ", options.inner_fraction));
+  }
   auto impl = std::make_unique<Impl>(model, x, options);
   impl->schedule = ScheduleOf(options);
   const int64_t batch = impl->batches.batch_size();
   const Shape of_samples = {batch, x.shape()[1]}, of_noise = {batch, model.d()};
 
-  Tape tape;
+  Tape& tape = impl->tape;
   ParamStore& store = model.params();
   Params p(&tape, &store);
   const Var samples = tape.Input("x", of_samples), noise = tape.Input("noise", of_noise);
@@ -142,7 +166,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
   const std::vector<Var> trained = p.trainable();
   if (!tape.status().ok()) return tape.status();
   if (trained.empty()) return absl::InvalidArgumentError("the energy has no parameters to train");
-  const AdamStep adam = RecordAdam(loss, trained, autodiff::grad(loss, trained), options.adam);
+  const std::vector<Var> gradients = autodiff::grad(loss, trained);
+  const AdamStep adam = RecordAdam(loss, trained, gradients, options.adam);
 
   std::vector<Var> inputs = {samples, noise};
   if (far) inputs.push_back(shift);
@@ -185,6 +210,10 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Model& model, const Ten
                         {.optimize = true, .pool = options.pool});
   if (!program.ok()) return program.status();
   impl->program = std::make_unique<Program>(*std::move(program));
+  impl->given = std::move(inputs);
+  for (const autodiff::Update& u : adam.updates) impl->given.push_back(u.before);
+  impl->watched = gradients;
+  impl->watched.push_back(loss);
   return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));
 }
 
@@ -193,6 +222,9 @@ absl::Status Trainer::Step() {
   GatherRows(t.x, t.batches.At(t.step), t.samples);
   FillNormal({.seed = t.options.seed, .stream = autodiff::kDataNoise, .step = static_cast<uint64_t>(t.step)},
              t.options.pool, t.noise);
+  ShrinkNoise(t.options.inner_fraction,
+              {.seed = t.options.seed, .stream = autodiff::kInnerSamples, .step = static_cast<uint64_t>(t.step)},
+              t.noise);
   if (t.far != nullptr) {
     t.far->FillShift(t.samples,
                      {.seed = t.options.seed, .stream = autodiff::kFarSamples, .step = static_cast<uint64_t>(t.step)},
@@ -203,12 +235,20 @@ absl::Status Trainer::Step() {
   t.scalars[1].set(0, s.correction1);
   t.scalars[2].set(0, s.correction2);
   t.scalars[3].set(0, s.ema_weight);
+  auto failure = [&](const std::string& what, const std::string& why) {
+    return absl::FailedPreconditionError(absl::StrCat(what, " at step ", t.step + 1, " of ", t.options.steps,
+                                                      " (learning rate ", s.rate,
+                                                      "); the parameters are those of the step before. ", why,
+                                                      "A smaller learning rate or gradient clipping may help"));
+  };
+  if (t.step % kStepsBetweenLooks == 0) {
+    const std::string why = WhatWentWrong(t.watched, t.given, t.inputs, t.state);
+    if (!why.empty()) return failure("the loss or its gradient became nan or infinite", why);
+  }
   Tensor* const loss = &t.loss;
   if (absl::Status status = t.program->Run(t.inputs, t.state, {&loss, 1}); !status.ok()) return status;
   if (!std::isfinite(last_loss())) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the loss became ", last_loss(), " at step ", t.step + 1, " of ", t.options.steps, " (learning rate ", s.rate,
-        "); the parameters are those of the step before. A smaller learning ", "rate or gradient clipping may help"));
+    return failure(absl::StrCat("the loss became ", last_loss()), WhatWentWrong(t.watched, t.given, t.inputs, t.state));
   }
   ++t.step;
   return absl::OkStatus();

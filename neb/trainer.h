@@ -68,6 +68,8 @@ struct TrainOptions {
   // The share of each minibatch that is moved off the data, see far_samples.h; 0: none, for data without room around
   // it.
   double far_fraction = 0;
+  // The share whose noise is less than σ, see inner_samples.h: for energies of a stored set that are to recall it.
+  double inner_fraction = 0;
   uint64_t seed = 1;
   autodiff::ThreadPool* pool = nullptr;  // null: one thread; the result does not depend on it
   int64_t report_every = 100;            // steps between calls of on_progress

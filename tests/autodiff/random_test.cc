@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <numeric>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@
 #include "autodiff/parallel.h"
 #include "autodiff/tensor.h"
 #include "gtest/gtest.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
 
 namespace autodiff {
 namespace {
@@ -28,15 +29,6 @@ constexpr size_t kDraws = 1000000;
 constexpr size_t kDraws = 100000;
 #endif
 constexpr double kSigmas = 4.5;
-
-void ForEachTarget(absl::FunctionRef<void()> test) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    test();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
 
 template <typename T>
 std::vector<T> Normal(const NoiseKey& key, int64_t begin, size_t count) {
@@ -223,6 +215,27 @@ TEST(RandomTest, BitsArePhiloxOfTheDocumentedCounter) {
       Philox4x32({0x9abcdef0, 0x12345678, 0x56789abc, 0x00fedcba}, {0x89abcdef, 0x01234567});
   EXPECT_EQ(RandomBits(key, 2 * block), uint64_t{words[1]} << 32 | words[0]);
   EXPECT_EQ(RandomBits(key, 2 * block + 1), uint64_t{words[3]} << 32 | words[2]);
+}
+
+// No two keys of one seed share a block. Under one key Philox is a bijection, so blocks are equal when and only when
+// their counters are; the fields are tried at both ends and around every border between them.
+TEST(RandomTest, StreamsStepsAndDrawsNeverMeet) {
+  constexpr uint64_t kOne = 1;
+  std::set<std::array<uint64_t, 2>> blocks;
+  size_t count = 0;
+  for (const uint64_t stream : {uint64_t{0}, kOne, kOne << 8, kOne << 16, kOne << 23, (kOne << 24) - 1}) {
+    for (const uint64_t step :
+         {uint64_t{0}, kOne, kOne << 16, kOne << 31, (kOne << 32) - 1, kOne << 32, kOne << 47, (kOne << 48) - 1}) {
+      for (const uint64_t block : {uint64_t{0}, kOne, kOne << 15, kOne << 16, kOne << 31, (kOne << 32) - 1, kOne << 32,
+                                   kOne << 46, (kOne << 47) - 1}) {
+        const NoiseKey key{.seed = 21, .stream = stream, .step = step};
+        const int64_t draw = static_cast<int64_t>(2 * block);
+        blocks.insert({RandomBits(key, draw), RandomBits(key, draw + 1)});
+        ++count;
+      }
+    }
+  }
+  EXPECT_EQ(blocks.size(), count);
 }
 
 TEST(RandomTest, IntegersAreUniform) {

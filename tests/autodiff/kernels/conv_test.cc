@@ -11,45 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/tensor.h"
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
+#include "tests/autodiff/kernels/conv_definition.h"
 
 namespace autodiff {
 namespace {
-
-// Calls fn once per SIMD target this machine has.
-template <class Fn>
-void ForEachTarget(Fn fn) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    fn();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
-
-// The definition: calls fn(x index, w index, y index) for every product of the convolution.
-template <class Fn>
-void ForEachProduct(const ConvShape& s, Fn fn) {
-  for (int64_t b = 0; b < s.n; ++b) {
-    for (int64_t i = 0; i < s.ho(); ++i) {
-      for (int64_t j = 0; j < s.wo(); ++j) {
-        for (int64_t p = 0; p < s.kh; ++p) {
-          for (int64_t q = 0; q < s.kw; ++q) {
-            const int64_t y = i * s.stride_h + p - s.pad_top, x = j * s.stride_w + q - s.pad_left;
-            if (y < 0 || y >= s.h || x < 0 || x >= s.w) continue;
-            for (int64_t c = 0; c < s.c; ++c) {
-              for (int64_t o = 0; o < s.o; ++o) {
-                fn(((b * s.h + y) * s.w + x) * s.c + c, ((p * s.kw + q) * s.c + c) * s.o + o,
-                   ((b * s.ho() + i) * s.wo() + j) * s.o + o);
-              }
-            }
-          }
-        }
-      }
-    }
-  }
-}
 
 enum Kernel { kForward, kInputAdjoint, kWeightAdjoint };
 
@@ -357,6 +323,64 @@ TEST(Conv, ValueDoesNotDependOnPlaceInBatch) {
       }
     }
   });
+}
+
+// Element `at` of the array `spoilt` is NaN, all else 1: is the result of `kernel` NaN where it must be, and nowhere
+// that it may not?
+template <typename T>
+void ExpectNan(Kernel kernel, const ConvShape& s, const size_t (&sizes)[3], Kernel spoilt, size_t at,
+               const std::vector<bool>& must, const std::vector<bool>& may) {
+  std::vector<T> values[3];
+  for (int a = 0; a < 3; ++a) values[a].assign(sizes[a], T(1));
+  values[spoilt][at] = std::numeric_limits<T>::quiet_NaN();
+  std::vector<T> out(sizes[kernel]);
+  Call<T>(kernel, s, values[kInputAdjoint].data(), values[kWeightAdjoint].data(), values[kForward].data(), out.data(),
+          false, 1);
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (must[i]) {
+      ASSERT_TRUE(std::isnan(out[i])) << "kernel " << kernel << " lost the NaN of " << spoilt << " at " << i;
+    }
+    if (!may[i]) {
+      ASSERT_FALSE(std::isnan(out[i])) << "kernel " << kernel << " spread the NaN of " << spoilt << " to " << i;
+    }
+  }
+}
+
+// One NaN reaches what depends on it and nothing else. Of the factor that padding is multiplied with (w, and g for the
+// weight adjoint), the padding's products may be there too, 0 · NaN: then it is everything of that channel.
+TEST(Conv, NanGoesWhereItShould) {
+  std::mt19937 random(5);
+  for (const ConvShape& s : kShapes) {
+    SCOPED_TRACE(Describe(s));
+    // Index, here and below: the kernel whose result has this shape.
+    const size_t o = static_cast<size_t>(s.o), c = static_cast<size_t>(s.c);
+    const size_t sizes[3] = {static_cast<size_t>(s.n * s.ho() * s.wo()) * o, static_cast<size_t>(s.n * s.h * s.w) * c,
+                             static_cast<size_t>(s.kh * s.kw) * c * o};
+    for (const Kernel kernel : {kForward, kInputAdjoint, kWeightAdjoint}) {
+      for (const Kernel spoilt : {kForward, kInputAdjoint, kWeightAdjoint}) {
+        if (spoilt == kernel) continue;
+        const size_t at = random() % sizes[spoilt];
+        std::vector<bool> must(sizes[kernel], false);
+        ForEachProduct(s, [&](int64_t xi, int64_t wi, int64_t yi) {
+          const int64_t index[3] = {yi, xi, wi};
+          if (static_cast<size_t>(index[spoilt]) == at) must[static_cast<size_t>(index[kernel])] = true;
+        });
+        std::vector<bool> may = must;
+        if (kernel == kWeightAdjoint ? spoilt == kForward : spoilt == kWeightAdjoint) {
+          // The channel that the two arrays share: c for the input adjoint and its weights, else o.
+          const auto channel = [&](Kernel array, size_t i) {
+            if (kernel != kInputAdjoint) return i % o;
+            return array == kWeightAdjoint ? i / o % c : i % c;
+          };
+          for (size_t i = 0; i < may.size(); ++i) may[i] = may[i] || channel(kernel, i) == channel(spoilt, at);
+        }
+        ForEachTarget([&] {
+          ExpectNan<float>(kernel, s, sizes, spoilt, at, must, may);
+          ExpectNan<double>(kernel, s, sizes, spoilt, at, must, may);
+        });
+      }
+    }
+  }
 }
 
 }  // namespace

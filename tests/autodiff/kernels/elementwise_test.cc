@@ -10,91 +10,16 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
+#include "tests/autodiff/kernels/elementwise_rows.h"
 
 namespace autodiff {
 namespace {
 
-struct Row {
-  Elementwise op;
-  long double (*oracle)(long double, long double, long double);
-  double lo, hi;
-};
-
-const Row kRows[] = {
-#define UNARY(name, lanes, gradient, oracle, lo, hi) \
-  {Elementwise::name, [](long double x, long double, long double) -> long double { return oracle; }, lo, hi},
-#define BINARY(name, lanes, gradient_a, gradient_b, oracle, lo, hi) \
-  {Elementwise::name, [](long double a, long double b, long double) -> long double { return oracle; }, lo, hi},
-#define TERNARY(name, lanes, gradient_a, gradient_b, gradient_c, oracle, lo, hi) \
-  {Elementwise::name, [](long double a, long double b, long double c) -> long double { return oracle; }, lo, hi},
-#include "autodiff/elementwise.inc"
-};
-
-// Allowed error in units of the last place, over the whole range of the function.
-double MaxUlp(Elementwise op) {
-  switch (op) {
-    case Elementwise::sin:
-    case Elementwise::cos:
-    case Elementwise::tanh:
-    case Elementwise::sigmoid:
-      return 3;
-    default:
-      return 2;
-  }
-}
-
-// |got - want| in units of the last place of T at `want`. Infinite where one is NaN, or an infinity, and the other is
-// not, or zeros differ in sign. A want below the normal numbers may be flushed to zero.
-template <typename T>
-double UlpError(T got, long double want) {
-  const T rounded = static_cast<T>(want);
-  if (std::isnan(got) || std::isnan(rounded)) return std::isnan(got) && std::isnan(rounded) ? 0 : INFINITY;
-  // Just beyond the largest finite number a result may go either way.
-  if (std::isinf(rounded) && std::isfinite(want) && got == std::copysign(std::numeric_limits<T>::max(), rounded)) {
-    return 1;
-  }
-  if (std::isinf(rounded)) return got == rounded ? 0 : INFINITY;
-  if (want == 0) return got == 0 && std::signbit(got) == std::signbit(want) ? 0 : INFINITY;
-  if (std::fabs(want) < std::numeric_limits<T>::min() && got == 0) return 0;
-  int exponent;
-  std::frexp(rounded == 0 ? want : static_cast<long double>(rounded), &exponent);
-  const int lowest = std::numeric_limits<T>::min_exponent;
-  const long double ulp = std::ldexp(1.0L, std::max(exponent, lowest) - std::numeric_limits<T>::digits);
-  return static_cast<double>(std::fabs(static_cast<long double>(got) - want) / ulp);
-}
-
-// Elements of a buffer that a kernel may touch for a tile of n.
-template <typename T>
-size_t Padded(size_t n) {
-  const size_t per_line = 64 / sizeof(T);
-  return (n + per_line - 1) / per_line * per_line;
-}
-
-template <typename T>
-std::vector<T> Apply(Elementwise op, const std::vector<T>& a, const std::vector<T>& b, const std::vector<T>& c) {
-  std::vector<T> pa = a, pb = b, pc = c, out(Padded<T>(a.size()));
-  for (auto* p : {&pa, &pb, &pc}) p->resize(out.size());
-  GetTileKernel<T>(op)(pa.data(), pb.data(), pc.data(), out.data(), a.size());
-  out.resize(a.size());
-  return out;
-}
-
-// Calls f() once with each SIMD target that was compiled in and this CPU has.
-template <typename F>
-void ForEachTarget(F f) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    f();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
-
 // Every element of a, b, c against the oracle; returns the worst error.
 template <typename T>
-double CheckAgainstOracle(const Row& row, const std::vector<T>& a, const std::vector<T>& b, const std::vector<T>& c) {
+double CheckAgainstOracle(const ElementwiseRow& row, const std::vector<T>& a, const std::vector<T>& b,
+                          const std::vector<T>& c) {
   const std::vector<T> got = Apply(row.op, a, b, c);
   double worst = 0;
   int reported = 0;
@@ -148,7 +73,7 @@ std::vector<T> SpecialValues() {
 template <typename T>
 void CheckSpecialValues() {
   const std::vector<T> values = SpecialValues<T>();
-  for (const Row& row : kRows) {
+  for (const ElementwiseRow& row : kRows) {
     std::vector<T> a, b, c;
     for (const T x : values) {
       for (const T y : values) {
@@ -169,29 +94,11 @@ TEST(Elementwise, SpecialValues) {
   });
 }
 
-// Numbers from everywhere: random bit patterns, and uniform over ranges of all sizes.
-template <typename T>
-std::vector<T> RandomValues(size_t n, uint64_t seed) {
-  std::mt19937_64 bits(seed);
-  std::vector<T> values(n);
-  for (size_t i = 0; i < n; ++i) {
-    if (i % 4 == 0) {
-      const uint64_t pattern = bits();
-      std::memcpy(&values[i], &pattern, sizeof(T));
-    } else {
-      constexpr T kRange[] = {0.5, 1, 2, 4, 10, 20, 100, 800, 4000, 30000};
-      const T range = kRange[bits() % 10];
-      values[i] = std::uniform_real_distribution<T>(-range, range)(bits);
-    }
-  }
-  return values;
-}
-
 template <typename T>
 void CheckWholeRange() {
   constexpr size_t kCount = 20000;
   const std::vector<T> a = RandomValues<T>(kCount, 1), b = RandomValues<T>(kCount, 2), c = RandomValues<T>(kCount, 3);
-  for (const Row& row : kRows) {
+  for (const ElementwiseRow& row : kRows) {
     const double worst = CheckAgainstOracle(row, a, b, c);
     testing::Test::RecordProperty(std::string(Name(row.op)) + "_ulp", std::to_string(worst));
   }
@@ -214,7 +121,7 @@ void CheckNearZerosOfSine() {
       x.push_back(-v);
     }
   }
-  for (const Row& row : kRows) {
+  for (const ElementwiseRow& row : kRows) {
     if (row.op == Elementwise::sin || row.op == Elementwise::cos) CheckAgainstOracle(row, x, x, x);
   }
 }
@@ -231,7 +138,7 @@ template <typename T>
 void CheckLengthsAndAlignments() {
   constexpr size_t kMost = 70, kRoom = 160;
   std::mt19937_64 bits(5);
-  for (const Row& row : kRows) {
+  for (const ElementwiseRow& row : kRows) {
     std::uniform_real_distribution<T> in_domain(static_cast<T>(row.lo), static_cast<T>(row.hi));
     std::vector<T> a(kMost), b(kMost), c(kMost);
     for (size_t i = 0; i < kMost; ++i) {
@@ -281,7 +188,7 @@ TEST(Elementwise, LengthsAndAlignments) {
 template <typename T>
 void CheckUniformInputs() {
   constexpr size_t kCount = 100, kVector = 64 / sizeof(T);
-  for (const Row& row : kRows) {
+  for (const ElementwiseRow& row : kRows) {
     const std::vector<T> values[3] = {RandomValues<T>(kCount, 1), RandomValues<T>(kCount, 2),
                                       RandomValues<T>(kCount, 3)};
     for (unsigned uniform = 0; uniform + 1 < 1u << Arity(row.op); ++uniform) {

@@ -12,22 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/tensor.h"
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
 
 namespace autodiff {
 namespace {
-
-// Calls fn once per SIMD target this machine has.
-template <class Fn>
-void ForEachTarget(Fn fn) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    fn();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
 
 // A matrix inside a larger one: every element around it, `offset` before the first and the ends of its rows, is a NaN
 // that must not be read into a result and must still be there afterwards.
@@ -265,27 +253,53 @@ TEST(Gemm, ValueDoesNotDependOnPlace) {
   });
 }
 
-// 2-16-16-1 and wide layers alike: infinities and NaN stay in their own row.
-TEST(Gemm, NonFiniteStaysInItsRow) {
+// A NaN or an infinity in A is in its row of C, one in B in its column, and nowhere else; also beside the padding of
+// tiles, and whichever factor is transposed.
+template <typename T>
+void ExpectNonFiniteStays(const Size& s, bool transpose_a, bool transpose_b) {
+  SCOPED_TRACE(
+      absl::StrCat(Name(DTypeOf<T>()), " m=", s.m, " n=", s.n, " k=", s.k, " ta=", transpose_a, " tb=", transpose_b));
+  for (const T special : {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity()}) {
+    for (const int64_t p : {int64_t{0}, s.k / 2, s.k - 1}) {
+      for (const bool in_a : {true, false}) {
+        Matrix<T> a(transpose_a ? s.k : s.m, transpose_a ? s.m : s.k, 2, 1),
+            b(transpose_b ? s.n : s.k, transpose_b ? s.k : s.n, 2, 3), c(s.m, s.n, 0, 0);
+        std::mt19937 random(3);
+        a.Fill(random);
+        b.Fill(random);
+        const int64_t line = in_a ? s.m - 1 : s.n - 1;
+        const bool transposed = in_a ? transpose_a : !transpose_b;
+        (transposed ? (in_a ? a : b).at(p, line) : (in_a ? a : b).at(line, p)) = special;
+        Multiply<T>({.m = s.m,
+                     .n = s.n,
+                     .k = s.k,
+                     .a = a.data(),
+                     .lda = a.ld,
+                     .transpose_a = transpose_a,
+                     .b = b.data(),
+                     .ldb = b.ld,
+                     .transpose_b = transpose_b,
+                     .c = c.data(),
+                     .ldc = s.n},
+                    2);
+        for (int64_t i = 0; i < s.m; ++i) {
+          for (int64_t j = 0; j < s.n; ++j) {
+            ASSERT_EQ(!std::isfinite(c.at(i, j)), (in_a ? i : j) == line) << i << ", " << j << " in_a " << in_a;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, NonFiniteStaysInItsRowOrColumn) {
   ForEachTarget([] {
-    for (const Size& s : {Size{32, 16, 2}, {32, 1, 16}, {30, 40, 50}}) {
-      Matrix<float> a(s.m, s.k, 0, 0), b(s.k, s.n, 0, 0), c(s.m, s.n, 0, 0);
-      std::mt19937 random(3);
-      a.Fill(random);
-      b.Fill(random);
-      a.at(s.m - 2, s.k - 1) = std::numeric_limits<float>::quiet_NaN();
-      Multiply<float>({.m = s.m,
-                       .n = s.n,
-                       .k = s.k,
-                       .a = a.data(),
-                       .lda = s.k,
-                       .b = b.data(),
-                       .ldb = s.n,
-                       .c = c.data(),
-                       .ldc = s.n},
-                      1);
-      for (int64_t i = 0; i < s.m; ++i) {
-        for (int64_t j = 0; j < s.n; ++j) EXPECT_EQ(std::isnan(c.at(i, j)), i == s.m - 2);
+    for (const Size& s : {Size{32, 16, 2}, {32, 1, 16}, {1, 33, 16}, {30, 40, 50}, {13, 35, 300}, {5, 3, 7}}) {
+      for (const bool ta : {false, true}) {
+        for (const bool tb : {false, true}) {
+          ExpectNonFiniteStays<float>(s, ta, tb);
+          ExpectNonFiniteStays<double>(s, ta, tb);
+        }
       }
     }
   });

@@ -13,21 +13,12 @@
 #include "absl/functional/function_ref.h"
 #include "autodiff/kernels/philox.h"
 #include "gtest/gtest.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
 
 namespace autodiff {
 namespace {
 
 using Words = std::array<uint32_t, 4>;
-
-void ForEachTarget(absl::FunctionRef<void()> test) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    test();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
 
 Words BlockWords(const PhiloxBase& base, uint64_t block) {
   Words counter = base.counter;

@@ -9,21 +9,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
-#include "hwy/targets.h"
+#include "tests/autodiff/for_each_target.h"
 
 namespace autodiff {
 namespace {
-
-template <typename F>
-void ForEachTarget(F f) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    f();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
 
 template <typename T>
 std::vector<T> Normals(int64_t n, uint64_t seed) {
