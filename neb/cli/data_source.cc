@@ -96,8 +96,11 @@ absl::StatusOr<Dataset> ReadSource(const DataSource& source) {
 
 absl::StatusOr<TrainHeldOut> ReadTrainHeldOut(const DataSource& source) {
   absl::StatusOr<Dataset> all = ReadSource(source);
-  if (!all.ok()) return all.status();
-  if (double share = 0; absl::SimpleAtod(source.held_out, &share)) return Split(*all, share, source.seed);
+  return all.ok() ? HoldOut(*std::move(all), source) : all.status();
+}
+
+absl::StatusOr<TrainHeldOut> HoldOut(Dataset all, const DataSource& source) {
+  if (double share = 0; absl::SimpleAtod(source.held_out, &share)) return Split(all, share, source.seed);
   std::optional<std::string> path;
   if (!source.held_out.empty()) {
     path = source.held_out;
@@ -105,14 +108,14 @@ absl::StatusOr<TrainHeldOut> ReadTrainHeldOut(const DataSource& source) {
     path = HeldOutSibling(source.data);
   }
   if (path.has_value()) {
-    absl::StatusOr<Dataset> held_out = ReadHeldOut(source, *path, *all);
+    absl::StatusOr<Dataset> held_out = ReadHeldOut(source, *path, all);
     if (!held_out.ok()) return held_out.status();
-    return TrainHeldOut{*std::move(all), *std::move(held_out)};
+    return TrainHeldOut{std::move(all), *std::move(held_out)};
   }
-  if (!IsSynthetic(source)) return Split(*all, 0.1, source.seed);
+  if (!IsSynthetic(source)) return Split(all, 0.1, source.seed);
   absl::StatusOr<Dataset> fresh = ReadSynthetic(source, source.seed + 1);
   if (!fresh.ok()) return fresh.status();
-  return TrainHeldOut{*std::move(all), *std::move(fresh)};
+  return TrainHeldOut{std::move(all), *std::move(fresh)};
 }
 
 std::string ToJson(const DataSource& source) {

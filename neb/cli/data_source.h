@@ -40,8 +40,10 @@ std::string ShortName(const DataSource& source);
 // working directory, see UserPath.
 absl::StatusOr<Dataset> ReadSource(const DataSource& source);
 
-// Errors: as above; a held-out set of another shape; a split that leaves one part empty.
+// The same in two parts. Errors: as above; a held-out set of another shape; a split that leaves one part empty.
 absl::StatusOr<TrainHeldOut> ReadTrainHeldOut(const DataSource& source);
+// Its second half, for `all` that has been read.
+absl::StatusOr<TrainHeldOut> HoldOut(Dataset all, const DataSource& source);
 
 // One JSON object with the fields that are not at their defaults.
 std::string ToJson(const DataSource& source);

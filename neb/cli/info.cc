@@ -33,6 +33,12 @@ void PrintRow(const char* name, const std::string& value) {
   if (!value.empty()) std::printf("  %-14s %s\n", name, value.c_str());
 }
 
+// A number as it was given, without the digits that a file keeps beyond these.
+std::string Shorter(const std::string& number) {
+  double value = 0;
+  return absl::SimpleAtod(number, &value) ? absl::StrCat(value) : number;
+}
+
 class Card {
  public:
   explicit Card(const TensorFile& file) : file_(file) {}
@@ -53,16 +59,16 @@ class Card {
     const std::string energy = Get("energy");
     PrintRow("energy", energy.empty() ? "of its own program, which must be given to load it" : energy);
     PrintRow("items", absl::StrCat("[", absl::StrReplaceAll(Get("item_shape"), {{",", ", "}}), "]"));
-    PrintRow("σ", Sigma());
+    PrintRow("sigma", Shorter(Get("sigma")));
     if (Get("measurements") != "1") PrintRow("measurements", Get("measurements"));
     PrintRow("parameters", Parameters());
     PrintRow("data", Data());
-    PrintRow("training",
-             Join({Say("% steps", "steps"), Say("batches of %", "batch"), Say("learning rate %", "learning_rate"),
-                   Say("average %", "ema_decay"), Say("far fraction %", "far_fraction"), Say("seed %", "seed")}));
-    std::string loss = Say("% per item", "held_out_loss");
-    if (!loss.empty()) loss += Say(", mean of % items", "held_out_items");
-    PrintRow("held-out loss", loss);
+    PrintRow("training", Join({Say("% steps", "steps"), Say("batches of %", "batch"),
+                               Say("learning rate %", "learning_rate"), Say("running average %", "ema_decay"),
+                               Say("far fraction %", "far_fraction"), Say("seed %", "seed")}));
+    const std::string loss = Shorter(Get("held_out_loss"));
+    PrintRow("held-out loss",
+             Join({loss.empty() ? loss : loss + " per item", Say("mean of % items", "held_out_items")}));
     PrintRow("written by", Say("neb %", "neb"));
   }
 
@@ -74,12 +80,6 @@ class Card {
       if (!part.empty()) said.push_back(part);
     }
     return absl::StrJoin(said, ", ");
-  }
-
-  // As short as it was given; the file has all digits.
-  std::string Sigma() const {
-    double sigma = 0;
-    return absl::SimpleAtod(Get("sigma"), &sigma) ? absl::StrCat(sigma) : Get("sigma");
   }
 
   std::string Parameters() const {

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "absl/strings/str_format.h"
 #include "neb/closed_form.h"
 #include "neb/reference.h"
 #include "neb/synthetic.h"
@@ -59,6 +60,17 @@ absl::StatusOr<std::vector<Reference>> References(const TrainHeldOut& data, cons
   }
   references.push_back({"no model (σ²d)", NoModelLoss(sigma, d)});
   return references;
+}
+
+std::string LossTable(double loss, const std::vector<Reference>& references) {
+  std::string table = absl::StrFormat("  this energy       %#10.5g\n", loss);
+  for (const Reference& r : references) {
+    // Padding counts bytes, of which σ and ² have two.
+    const int width = r.name.find("σ²") == std::string::npos ? 16 : 18;
+    absl::StrAppendFormat(&table, "  %-*s  %#10.5g", width, r.name, r.loss);
+    table += r.standard_error > 0 ? absl::StrFormat(" ± %.2g\n", r.standard_error) : "\n";
+  }
+  return table;
 }
 
 }  // namespace neb

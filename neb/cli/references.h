@@ -26,6 +26,9 @@ struct Reference {
 absl::StatusOr<std::vector<Reference>> References(const TrainHeldOut& data, const DataSource& source, double sigma,
                                                   autodiff::ThreadPool* pool = nullptr);
 
+// A line for this loss and one for each reference, to be printed under a heading.
+std::string LossTable(double loss, const std::vector<Reference>& references);
+
 }  // namespace neb
 
 #endif  // NEB_NEB_CLI_REFERENCES_H_

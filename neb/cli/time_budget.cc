@@ -4,13 +4,12 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <vector>
 
 namespace neb {
 
 absl::StatusOr<double> SecondsPerStep(const Model& model, const Tensor& x, const TrainOptions& options) {
   constexpr double kSeconds = 2;
-  constexpr size_t kFewest = 5;
+  constexpr int64_t kFewest = 5;
   // A model shares its parameters with its copies.
   absl::StatusOr<Model> copy = Model::Create(model.energy(), model.item_shape(), model.sigma(), model.params().seed());
   if (!copy.ok()) return copy.status();
@@ -18,18 +17,15 @@ absl::StatusOr<double> SecondsPerStep(const Model& model, const Tensor& x, const
   if (!trainer.ok()) return trainer.status();
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
-  std::vector<double> seconds;
   // The first step is not like the others: memory is touched for the first time.
   if (absl::Status s = (*trainer)->Step(); !s.ok()) return s;
   const Clock::time_point start = Clock::now();
-  while (seconds.size() < kFewest || since(start) < kSeconds) {
-    const Clock::time_point before = Clock::now();
+  int64_t steps = 0;
+  while (steps < kFewest || since(start) < kSeconds) {
     if (absl::Status s = (*trainer)->Step(); !s.ok()) return s;
-    seconds.push_back(since(before));
+    ++steps;
   }
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  return *middle;
+  return since(start) / static_cast<double>(steps);
 }
 
 int64_t StepsWithin(double seconds, double seconds_per_step) {

@@ -13,7 +13,7 @@
 
 namespace neb {
 
-// The median time of a training step, from about two seconds of steps on a copy of the model, which stays as it is.
+// The mean time of a training step, over about two seconds of steps on a copy of the model, which stays as it is.
 // Errors: those of Trainer.
 absl::StatusOr<double> SecondsPerStep(const Model& model, const Tensor& x, const TrainOptions& options);
 

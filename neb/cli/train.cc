@@ -271,13 +271,7 @@ void PrintLosses(const Run& run, double loss, const std::vector<Reference>& refe
               ItemName(run.data.train).c_str(), static_cast<long long>(d),
               IsImages(run.data.train) ? "pixels" : "coordinates", static_cast<long long>(run.data.held_out.size()),
               ItemName(run.data.train).c_str());
-  std::printf("  this energy       %#10.5g\n", loss);
-  for (const Reference& r : references) {
-    // The padding of printf counts bytes.
-    const int width = r.name.find("σ²") == std::string::npos ? 16 : 18;
-    std::printf("  %-*s  %#10.5g", width, r.name.c_str(), r.loss);
-    std::printf(r.standard_error > 0 ? " ± %.2g\n" : "\n", r.standard_error);
-  }
+  std::fputs(LossTable(loss, references).c_str(), stdout);
 }
 
 absl::Status RunTrain(const std::vector<std::string>& arguments) {

@@ -43,5 +43,13 @@ TEST(References, OfOtherData) {
   EXPECT_DOUBLE_EQ(r[1].loss, 2 * 0.2 * 0.2);
 }
 
+// σ and ² are one column wide, but two bytes long.
+TEST(References, TheTableIsAligned) {
+  EXPECT_EQ(LossTable(6.48, {{"least possible", 6.25, 0.031}, {"no model (σ²d)", 70.56}}),
+            "  this energy           6.4800\n"
+            "  least possible        6.2500 ± 0.031\n"
+            "  no model (σ²d)        70.560\n");
+}
+
 }  // namespace
 }  // namespace neb
