@@ -40,7 +40,7 @@ ABSL_FLAG(std::string, energy, "",
                        "residual_mlp for images, else mlp"));
 ABSL_FLAG(std::string, sigma, "",
           "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
-          "multiple, 1.5*sigma_c; empty: 0.3 for images, else a fifth of the data's standard deviation");
+          "multiple, 1.5*sigma_c; empty: 0.3 for images, else 0.15 of the data's standard deviation");
 ABSL_FLAG(int64_t, steps, 10000, "minibatches to train on");
 ABSL_FLAG(double, minutes, 0, "trains for about so long instead, in as many steps as fit");
 ABSL_FLAG(int64_t, batch, 128, "items in a minibatch");
@@ -58,7 +58,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double kImageSigma = 0.3;
-constexpr double kPointSigma = 0.2;  // of the data's standard deviation
+constexpr double kPointSigma = 0.15;  // of the data's standard deviation
 constexpr double kImageFarFraction = 0.0625;
 constexpr int64_t kMaxMeasurements = 1000;
 

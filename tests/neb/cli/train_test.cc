@@ -131,7 +131,7 @@ TEST(Train, SigmaFromTheDataIsSaid) {
   EXPECT_THAT(run.out, HasSubstr("σ = 2.5, 0.5*sigma_c of all 3 items"));
   run = RunNeb(flags);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr("σ = 0.864"));  // a fifth of √(56/3) = 4.3205
+  EXPECT_THAT(run.out, HasSubstr("σ = 0.648"));  // 0.15 √(56/3)
 }
 
 TEST(Train, KnownDistributionsHaveTheLeastPossibleLoss) {
