@@ -19,18 +19,19 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "autodiff/parallel.h"
+#include "neb/cli/data_source.h"
+#include "neb/cli/denoise_grid.h"
 #include "neb/cli/interrupt.h"
+#include "neb/cli/loss_curve.h"
 #include "neb/cli/progress.h"
+#include "neb/cli/references.h"
 #include "neb/cli/run_folder.h"
 #include "neb/image.h"
 #include "neb/image_grid.h"
 #include "neb/neb.h"
-#include "neb/plot.h"
-#include "neb/read_data.h"
-#include "neb/reference.h"
 #include "nlohmann/json.hpp"
 
-ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
+ABSL_FLAG(std::string, images, neb::kFashionMnist,
           "what to learn: an IDX file (plain or .gz), a .npy array [n, height, width] or [n, height, width, 3], or a "
           "folder of PNG or JPEG files");
 ABSL_FLAG(int, size, 0,
@@ -60,14 +61,6 @@ constexpr int kBetween = 200;  // iterations of the walk between them
 using neb::Params;
 using neb::Tensor;
 using neb::Var;
-
-// Rows begin .. end - 1 of x [n, d].
-Tensor Rows(const Tensor& x, int64_t begin, int64_t end) {
-  const size_t d = static_cast<size_t>(x.shape()[1]);
-  return Tensor::From<float>(
-      {end - begin, x.shape()[1]},
-      x.data<float>().subspan(static_cast<size_t>(begin) * d, static_cast<size_t>(end - begin) * d));
-}
 
 struct Settings {
   double sigma;
@@ -105,64 +98,18 @@ absl::StatusOr<Settings> ReadSettings() {
 }
 
 // The images to train on and those to measure with: a test file that lies beside the training file, or one in ten.
-absl::StatusOr<neb::TrainHeldOut> ReadImages() {
-  const std::string path = neb::UserPath(absl::GetFlag(FLAGS_images));
-  const int size = absl::GetFlag(FLAGS_size);
-  neb::ReadOptions options;
-  if (size != 0) options.images = {.crop_square = true, .resize = {.height = size, .width = size}};
-  absl::StatusOr<neb::Dataset> images = neb::ReadData(path, options);
+absl::StatusOr<neb::TrainHeldOut> ReadImages(const neb::DataSource& source) {
+  absl::StatusOr<neb::Dataset> images = neb::ReadSource(source);
   if (!images.ok()) return images.status();
   if (images->item_shape.rank() != 3) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": items of shape ", images->item_shape.ToString(),
+    return absl::InvalidArgumentError(absl::StrCat(source.data, ": items of shape ", images->item_shape.ToString(),
                                                    ", expected images, [height, width, 1 or 3]"));
   }
-  if (const std::optional<std::string> sibling = neb::HeldOutSibling(path); sibling.has_value()) {
-    absl::StatusOr<neb::Dataset> held_out = neb::ReadData(*sibling);
-    if (!held_out.ok()) return held_out.status();
-    if (!(held_out->item_shape == images->item_shape)) {
-      return absl::InvalidArgumentError(absl::StrCat(*sibling, ": images of ", held_out->item_shape.ToString(),
-                                                     ", but those of ", path, " are ", images->item_shape.ToString()));
-    }
-    return neb::TrainHeldOut{*std::move(images), *std::move(held_out)};
-  }
-  return neb::Split(*images, 0.1, absl::GetFlag(FLAGS_seed));
+  return neb::HoldOut(*std::move(images), source);
 }
 
-absl::Status WriteLossCurve(const std::string& path, const neb::TrainResult& result, const std::string& name,
-                            double no_model, double linear) {
-  neb::Series train{.name = "training, far samples included"}, held_out{.name = "held out", .markers = true};
-  for (const neb::Progress& p : result.history) {
-    train.x.push_back(static_cast<double>(p.step));
-    train.y.push_back(p.loss);
-    if (std::isnan(p.held_out_loss)) continue;
-    held_out.x.push_back(static_cast<double>(p.step));
-    held_out.y.push_back(p.held_out_loss);
-  }
-  neb::LinePlotOptions options{.title = absl::StrFormat("%s, σ = %g", name, absl::GetFlag(FLAGS_sigma)),
-                               .x_label = "step",
-                               .y_label = "loss per image",
-                               .log_y = true,
-                               .references = {{no_model, absl::StrFormat("no model %.4g", no_model)}}};
-  if (linear > 0) options.references.push_back({linear, absl::StrFormat("linear (Wiener) %.4g", linear)});
-  absl::StatusOr<neb::Image> plot = neb::LinePlot({train, held_out}, options);
-  return plot.ok() ? neb::WritePng(path, *plot) : plot.status();
-}
-
-absl::Status WriteDenoised(const std::string& path, neb::Model& model, const neb::Dataset& held_out,
-                           autodiff::ThreadPool* pool) {
-  const int64_t count = std::min<int64_t>(16, held_out.size());
-  const Tensor clean = Rows(held_out.x, 0, count);
-  const Tensor noisy = neb::NoisyStarts(clean, model, absl::GetFlag(FLAGS_seed));
-  Tensor all({3 * count, model.d()});
-  const size_t size = static_cast<size_t>(count * model.d());
-  const std::span<float> cells = all.data<float>();
-  std::copy_n(clean.data<float>().begin(), size, cells.begin());
-  std::copy_n(noisy.data<float>().begin(), size, cells.begin() + static_cast<std::ptrdiff_t>(size));
-  absl::Status s = model.Evaluate(noisy.data<float>(), {.x_hat = cells.subspan(2 * size)}, pool);
-  if (!s.ok()) return s;
-  absl::StatusOr<neb::Image> grid =
-      neb::Grid(all, held_out.item_shape, 3, static_cast<int>(count), {.row_labels = {"clean", "noisy", "x̂"}});
-  return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
+absl::Status Write(const std::string& path, const absl::StatusOr<neb::Image>& image) {
+  return image.ok() ? neb::WritePng(path, *image) : image.status();
 }
 
 // Chains from uniform noise, seen through their jumps.
@@ -187,14 +134,17 @@ absl::Status WriteSamples(const std::string& path, neb::Model& model, autodiff::
   absl::StatusOr<neb::Image> grid =
       neb::Grid(all, model.item_shape(), kChains, kJumps,
                 {.title = "Jumps from one walk per row, by iteration", .column_labels = columns});
-  return grid.ok() ? neb::WritePng(path, *grid) : grid.status();
+  return Write(path, grid);
 }
 
 // The program's exit code.
 absl::StatusOr<int> Run() {
   const absl::StatusOr<Settings> settings = ReadSettings();
   if (!settings.ok()) return settings.status();
-  const absl::StatusOr<neb::TrainHeldOut> data = ReadImages();
+  const neb::DataSource source{.data = neb::UserPath(absl::GetFlag(FLAGS_images)),
+                               .size = absl::GetFlag(FLAGS_size),
+                               .seed = absl::GetFlag(FLAGS_seed)};
+  const absl::StatusOr<neb::TrainHeldOut> data = ReadImages(source);
   if (!data.ok()) return data.status();
   const neb::Dataset& train = data->train;
   const neb::Dataset& held_out = data->held_out;
@@ -281,26 +231,20 @@ absl::StatusOr<int> Run() {
 
   const absl::StatusOr<double> loss = neb::MeasureLoss(*model, held_out.x, held_out.size(), seed, &pool);
   if (!loss.ok()) return loss.status();
-  const double no_model = neb::NoModelLoss(sigma, d);
-  double linear = 0;
-  if (d <= neb::LinearEstimator::kMaxDimension) {
-    const absl::StatusOr<neb::LinearEstimator> wiener = neb::LinearEstimator::Fit(train.x, sigma, &pool);
-    if (!wiener.ok()) return wiener.status();
-    const absl::StatusOr<double> linear_loss = wiener->Loss(held_out.x, &pool);
-    if (!linear_loss.ok()) return linear_loss.status();
-    linear = *linear_loss;
-  }
-  absl::Status s = WriteLossCurve(out->Path("loss.png"), *result, train.name, no_model, linear);
-  s.Update(WriteDenoised(out->Path("denoise.png"), *model, held_out, &pool));
+  const absl::StatusOr<std::vector<neb::Reference>> references = neb::References(*data, source, sigma, &pool);
+  if (!references.ok()) return references.status();
+  absl::Status s =
+      Write(out->Path("loss.png"),
+            neb::LossCurve(result->history, *references,
+                           {.title = absl::StrFormat("%s, σ = %g", train.name, sigma), .far_samples = true}));
+  s.Update(Write(out->Path("denoise.png"), neb::DenoiseGrid(*model, held_out, {.seed = seed, .pool = &pool})));
   s.Update(WriteSamples(out->Path("samples.png"), *model, &pool));
   s.Update(saved);
   if (!s.ok()) return s;
 
   std::printf("Held-out loss per image, ‖x − x̂‖² summed over %d pixels, mean of %d images:\n", static_cast<int>(d),
               static_cast<int>(held_out.size()));
-  std::printf("  this energy      %8.3f\n", *loss);
-  if (linear > 0) std::printf("  linear (Wiener)  %8.3f\n", linear);
-  std::printf("  no model (σ²d)   %8.3f\n", no_model);
+  std::fputs(neb::LossTable(*loss, *references).c_str(), stdout);
   std::printf("Trained for %s. See samples.png, denoise.png and loss.png in\n  %s\n",
               neb::HumanDuration(result->seconds).c_str(), out->Path("").c_str());
   return 0;

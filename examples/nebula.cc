@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <numeric>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -16,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/dataset.h"
 #include "neb/image.h"
@@ -79,20 +79,6 @@ void PrintOutcomes(const neb::Descents& descents) {
 // A network on top of a bowl: the bowl wins far away, so that descents from everywhere come home.
 Var MoonsPhi(Var y, Params& p) { return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1}); }
 
-constexpr double kLeft = -1.8, kRight = 2.8, kLow = -1.4, kHigh = 1.9;
-
-// The nodes of a grid over the picture, row after row from below. [ny · nx, 2]
-Tensor GridPoints(int64_t nx, int64_t ny) {
-  Tensor y({ny * nx, 2});
-  for (int64_t k = 0; k < ny * nx; ++k) {
-    y.set(2 * k, kLeft + (kRight - kLeft) * static_cast<double>(k % nx) / static_cast<double>(nx - 1));
-    y.set(2 * k + 1, kLow + (kHigh - kLow) * static_cast<double>(k / nx) / static_cast<double>(ny - 1));
-  }
-  return y;
-}
-
-neb::Point PointOf(std::span<const float> y, size_t row) { return {y[2 * row], y[2 * row + 1]}; }
-
 absl::Status Moons(const neb::RunFolder& out) {
   const absl::StatusOr<std::vector<double>> sigmas = Sigmas({0.15});
   if (!sigmas.ok()) return sigmas.status();
@@ -107,70 +93,39 @@ absl::Status Moons(const neb::RunFolder& out) {
   if (!trained.ok()) return trained.status();
 
   // Descents from a coarse grid all over the picture: their ends are the attractors, and colour the basins.
-  const int64_t nx = 37, ny = 27;
-  const Tensor start = GridPoints(nx, ny);
-  const absl::StatusOr<neb::Descents> ends = neb::Descend(*model, start, {});
-  if (!ends.ok()) return ends.status();
-  const absl::StatusOr<neb::Clusters> found = neb::ClusterAttractors(*ends, sigma, /*gap=*/0.05);
-  if (!found.ok()) return found.status();
-  std::printf("%d descents:", static_cast<int>(nx * ny));
-  PrintOutcomes(*ends);
-
-  Tensor memories({static_cast<int64_t>(found->clusters.size()), 2});
-  neb::PointSet marks{.points = {}, .colour = neb::kInk, .radius = 7};
-  for (size_t k = 0; k < found->clusters.size(); ++k) {
-    const auto row = static_cast<size_t>(found->clusters[k].representative);
-    marks.points.push_back(PointOf(ends->y.data<float>(), row));
-    for (int64_t j = 0; j < 2; ++j)
-      memories.set(2 * static_cast<int64_t>(k) + j, ends->y.at(2 * static_cast<int64_t>(row) + j));
-  }
-  const absl::StatusOr<std::vector<neb::Spectrum>> spectra = neb::ExtremeCurvatures(*model, memories, {});
+  const neb::PlaneBox box = {-1.8, 2.8, -1.4, 1.9};
+  const absl::StatusOr<neb::Basins> basins = neb::FindBasins(*model, box, {});
+  if (!basins.ok()) return basins.status();
+  std::printf("%d descents:", static_cast<int>(basins->descents.rows.size()));
+  PrintOutcomes(basins->descents);
+  const absl::StatusOr<std::vector<neb::Spectrum>> spectra = neb::ExtremeCurvatures(*model, basins->attractors, {});
   if (!spectra.ok()) return spectra.status();
   std::printf("   attractor          φ    basin   curvature · σ²\n");
-  for (size_t k = 0; k < found->clusters.size(); ++k) {
-    std::printf("  (%6.3f, %6.3f)  %7.3f  %4.1f %%   %.3f to %.3f\n", marks.points[k].x, marks.points[k].y,
-                found->clusters[k].energy, 100 * found->clusters[k].share, sigma * sigma * (*spectra)[k].smallest,
-                sigma * sigma * (*spectra)[k].largest);
+  for (size_t k = 0; k < spectra->size(); ++k) {
+    const neb::Point at = basins->marks[k].points.front();
+    const neb::Cluster& cluster = basins->found.clusters[k];
+    std::printf("  (%6.3f, %6.3f)  %7.3f  %4.1f %%   %.3f to %.3f\n", at.x, at.y, cluster.energy, 100 * cluster.share,
+                sigma * sigma * (*spectra)[k].smallest, sigma * sigma * (*spectra)[k].largest);
   }
 
   // The picture: φ − min φ with its contours, the grid of starts in the colours of their basins, some paths, the ends.
-  const int64_t fine_x = 220, fine_y = 160;
-  const Tensor fine = GridPoints(fine_x, fine_y);
-  neb::Field field{
-      .values = Tensor({fine_y, fine_x}), .x_low = kLeft, .x_high = kRight, .y_low = kLow, .y_high = kHigh};
-  const std::span<float> phi = field.values.data<float>();
-  if (absl::Status s = model->Evaluate(fine.data<float>(), {.energy = phi}); !s.ok()) return s;
-  const float lowest = *std::min_element(phi.begin(), phi.end());
-  for (float& v : phi) v -= lowest;
-  std::vector<neb::PointSet> points;
-  for (size_t i = 0; i < ends->rows.size(); ++i) {
-    const int64_t c = found->of_row[i];
-    if (c < 0) continue;
-    while (static_cast<int64_t>(points.size()) <= c) {
-      points.push_back({.points = {}, .colour = neb::SeriesColour(static_cast<int>(points.size())), .radius = 2});
-    }
-    points[static_cast<size_t>(c)].points.push_back(PointOf(start.data<float>(), i));
-  }
-  points.push_back(marks);
+  const absl::StatusOr<neb::Field> field = neb::EnergyField(*model, box);
+  if (!field.ok()) return field.status();
+  std::vector<neb::PointSet> points = basins->starts;
+  points.insert(points.end(), basins->marks.begin(), basins->marks.end());
   const absl::StatusOr<neb::Dataset> few = neb::TwoMoons(24, seed + 1, {.noise = 0.02});
   if (!few.ok()) return few.status();
   const Tensor from = neb::NoisyStarts(few->x, *model, seed);
   const absl::StatusOr<neb::Descents> travelled = neb::Descend(*model, from, {.path_every = 1});
   if (!travelled.ok()) return travelled.status();
-  std::vector<neb::Path> paths;
-  for (const neb::Descent& row : travelled->rows) {
-    neb::Path path;
-    for (size_t k = 0; k < row.path.energy.size(); ++k) path.points.push_back(PointOf(row.path.y, k));
-    paths.push_back(std::move(path));
-  }
   const absl::StatusOr<neb::Image> picture =
-      neb::HeatMap(field, {.title = absl::StrFormat("Descents to attractors, and the basins of a grid; σ = %g", sigma),
-                           .value_label = "φ − min φ",
-                           .high = 12,
-                           .contours = 12,
-                           .points = points,
-                           .paths = paths,
-                           .width = 900});
+      neb::HeatMap(*field, {.title = absl::StrFormat("Descents to attractors, and the basins of a grid; σ = %g", sigma),
+                            .value_label = "φ − min φ",
+                            .high = neb::kHighEnergy,
+                            .contours = 12,
+                            .points = points,
+                            .paths = neb::PathsOf(*travelled),
+                            .width = 900});
   if (!picture.ok()) return picture.status();
   return neb::WritePng(out.Path("moons.png"), *picture);
 }
