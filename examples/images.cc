@@ -21,6 +21,7 @@
 #include "autodiff/parallel.h"
 #include "neb/cli/data_source.h"
 #include "neb/cli/denoise_grid.h"
+#include "neb/cli/folder_training.h"
 #include "neb/cli/interrupt.h"
 #include "neb/cli/loss_curve.h"
 #include "neb/cli/progress.h"
@@ -137,8 +138,7 @@ absl::Status WriteSamples(const std::string& path, neb::Model& model, autodiff::
   return Write(path, grid);
 }
 
-// The program's exit code.
-absl::StatusOr<int> Run() {
+absl::Status Run() {
   const absl::StatusOr<Settings> settings = ReadSettings();
   if (!settings.ok()) return settings.status();
   const neb::DataSource source{.data = neb::UserPath(absl::GetFlag(FLAGS_images)),
@@ -171,63 +171,36 @@ absl::StatusOr<int> Run() {
                             .far_fraction = 0.0625,
                             .seed = seed,
                             .pool = &pool};
-  const nlohmann::ordered_json settings_json = {
-      {"images", absl::GetFlag(FLAGS_images)},
-      {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
-      {"training_images", train.size()},
-      {"held_out_images", held_out.size()},
-      {"energy", "residual denoiser, MLP"},
-      {"hidden", settings->hidden},
-      {"sigma", sigma},
-      {"steps", options.steps},
-      {"batch", options.batch},
-      {"learning_rate", options.learning_rate},
-      {"warmup", options.warmup},
-      {"ema_decay", options.adam.ema_decay},
-      {"far_fraction", options.far_fraction},
-      {"seed", seed},
-      {"threads", pool.threads()},
-      {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}};
   std::printf("%s: %d training and %d held-out images of %s; %d parameters; %d threads\n", train.name.c_str(),
               static_cast<int>(train.size()), static_cast<int>(held_out.size()), train.item_shape.ToString().c_str(),
               static_cast<int>(model->params().num_trainable()), pool.threads());
   std::fflush(stdout);
 
   const std::string model_path = out->Path("model.safetensors");
-  absl::Status saved;  // what could not be written while training, which is no reason to stop it
-  absl::StatusOr<neb::TrainResult> result;
-  {
-    neb::ProgressLine line("images");
-    const neb::Interrupt interrupt;
-    options.stop = [&] { return interrupt.signal() != 0; };
-    options.checkpoint = {.path = out->Path("checkpoint.safetensors"),
-                          .every_seconds = absl::GetFlag(FLAGS_checkpoint_seconds),
-                          .resume = absl::GetFlag(FLAGS_resume),
-                          .on_error = [&](const absl::Status& why) { line.Warn(std::string(why.message())); }};
-    options.on_start = [&](int64_t step) {
-      saved = out->WriteSettings(settings_json);
-      saved.Update(out->ClearMetrics());
-      if (step > 0) line.Warn(absl::StrCat("goes on at step ", step));
-    };
-    options.on_progress = [&](const neb::Progress& p) {
-      line.Show(p);
-      saved.Update(out->AppendMetrics({{"step", p.step},
-                                       {"loss", p.loss},
-                                       {"held_out_loss", p.held_out_loss},
-                                       {"learning_rate", p.rate},
-                                       {"samples_per_second", p.samples_per_second},
-                                       {"seconds", p.seconds}}));
-      if (!std::isnan(p.held_out_loss) && !p.resumed) saved.Update(model->Save(model_path));
-    };
-    result = neb::Train(*model, train.x, &held_out.x, options);
-    if (!result.ok()) return result.status();
-    if (interrupt.signal() != 0) {
-      if (!result->checkpoint.ok()) return result->checkpoint;
-      line.Warn("stopped; the same flags and --resume go on from here");
-      return interrupt.ExitCode();
-    }
-  }
-  if (absl::Status s = model->Save(model_path); !s.ok()) return s;
+  const absl::StatusOr<neb::TrainResult> result = neb::TrainInFolder(
+      *model, *data, options,
+      {.out = *out,
+       .settings = {{"images", absl::GetFlag(FLAGS_images)},
+                    {"item_shape", std::vector<int64_t>(train.item_shape.begin(), train.item_shape.end())},
+                    {"training_images", train.size()},
+                    {"held_out_images", held_out.size()},
+                    {"energy", "residual denoiser, MLP"},
+                    {"hidden", settings->hidden},
+                    {"sigma", sigma},
+                    {"steps", options.steps},
+                    {"batch", options.batch},
+                    {"learning_rate", options.learning_rate},
+                    {"warmup", options.warmup},
+                    {"ema_decay", options.adam.ema_decay},
+                    {"far_fraction", options.far_fraction},
+                    {"seed", seed},
+                    {"threads", pool.threads()},
+                    {"walk", {{"chains", kChains}, {"iterations", kJumps * kBetween}, {"step_size", sigma / 2}}}},
+       .items = "images",
+       .checkpoint_seconds = absl::GetFlag(FLAGS_checkpoint_seconds),
+       .resume = absl::GetFlag(FLAGS_resume),
+       .save = [&](const neb::Progress&) { return model->Save(model_path); }});
+  if (!result.ok()) return result.status();
 
   const absl::StatusOr<double> loss = neb::MeasureLoss(*model, held_out.x, held_out.size(), seed, &pool);
   if (!loss.ok()) return loss.status();
@@ -239,7 +212,6 @@ absl::StatusOr<int> Run() {
                            {.title = absl::StrFormat("%s, σ = %g", train.name, sigma), .far_samples = true}));
   s.Update(Write(out->Path("denoise.png"), neb::DenoiseGrid(*model, held_out, {.seed = seed, .pool = &pool})));
   s.Update(WriteSamples(out->Path("samples.png"), *model, &pool));
-  s.Update(saved);
   if (!s.ok()) return s;
 
   std::printf("Held-out loss per image, ‖x − x̂‖² summed over %d pixels, mean of %d images:\n", static_cast<int>(d),
@@ -247,7 +219,7 @@ absl::StatusOr<int> Run() {
   std::fputs(neb::LossTable(*loss, *references).c_str(), stdout);
   std::printf("Trained for %s. See samples.png, denoise.png and loss.png in\n  %s\n",
               neb::HumanDuration(result->seconds).c_str(), out->Path("").c_str());
-  return 0;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -258,9 +230,9 @@ int main(int argc, char** argv) {
       "model.safetensors, settings.json, metrics.jsonl and checkpoint.safetensors.\n\n"
       "  bazel run -c opt //examples:images -- [flags]");
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  const absl::StatusOr<int> exit_code =
+  const absl::Status status =
       rest.size() > 1 ? absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", rest[1], "\"")) : Run();
-  if (exit_code.ok()) return *exit_code;
-  std::fprintf(stderr, "images: %s\n", std::string(exit_code.status().message()).c_str());
-  return 1;
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "images: %s\n", std::string(status.message()).c_str());
+  return absl::IsCancelled(status) ? neb::Interrupt::ExitCode() : 1;
 }

@@ -90,6 +90,8 @@ absl::Status CheckParameters(const TensorFile& file, const ParamStore& params) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<int64_t> StepsOf(const TensorFile& file) { return CountIn(file, absl::StrCat(kSetting, "steps")); }
+
 absl::StatusOr<double> NumberIn(const TensorFile& file, const std::string& key) {
   const auto it = file.metadata.find(key);
   double value = 0;

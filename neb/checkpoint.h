@@ -56,6 +56,9 @@ absl::Status CheckSettings(const TensorFile& file, const Settings& settings);
 // fixed value that is another one.
 absl::Status CheckParameters(const TensorFile& file, const autodiff::ParamStore& params);
 
+// The steps in all, done and to come, of the run whose checkpoint it is. InvalidArgument when it is none.
+absl::StatusOr<int64_t> StepsOf(const TensorFile& file);
+
 // Numbers of the metadata. InvalidArgument when there is none of that name.
 absl::StatusOr<double> NumberIn(const TensorFile& file, const std::string& key);
 absl::StatusOr<int64_t> CountIn(const TensorFile& file, const std::string& key);  // >= 0

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "neb/cli/interrupt.h"
 
 namespace neb {
 
@@ -121,7 +122,7 @@ int RunCommands(const std::vector<const Command*>& commands, int argc, char** ar
   if (status.ok()) status = command.run({rest.begin() + 2, rest.end()});
   if (status.ok()) return 0;
   std::fprintf(stderr, "neb %s: %s\n", command.name.c_str(), std::string(status.message()).c_str());
-  return 1;
+  return absl::IsCancelled(status) ? Interrupt::ExitCode() : 1;
 }
 
 }  // namespace neb

@@ -5,7 +5,8 @@
 //   int main(int argc, char** argv) { return RunCommands({&kTrain, &kInfo}, argc, argv); }
 //
 // Flags are Abseil's, so --flagfile=FILE works, and so do --no... and --flag value. A command takes those of its own
-// `files`, which --help lists. Exit codes: 0 done, 1 failed (one line on standard error says why), 2 no such command.
+// `files`, which --help lists. Exit codes: 0 done, 1 failed (one line on standard error says why), 2 no such command,
+// 130 and the like when a signal stopped it and it saved its work.
 #ifndef NEB_NEB_CLI_COMMAND_H_
 #define NEB_NEB_CLI_COMMAND_H_
 

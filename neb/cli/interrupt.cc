@@ -38,8 +38,8 @@ Interrupt::~Interrupt() {
   for (int i = 0; i < 3; ++i) sigaction(kSignals[i], &before_[i], nullptr);
 }
 
-int Interrupt::signal() const { return noted; }
+int Interrupt::signal() { return noted; }
 
-int Interrupt::ExitCode() const { return noted == 0 ? 0 : 128 + noted; }
+int Interrupt::ExitCode() { return noted == 0 ? 0 : 128 + noted; }
 
 }  // namespace neb

@@ -1,9 +1,9 @@
 // Ctrl-C and SIGTERM as a question that a program asks when it can save its work.
 //
-//   Interrupt interrupt;
-//   options.stop = [&] { return interrupt.signal() != 0; };
+//   const Interrupt interrupt;
+//   options.stop = [] { return Interrupt::signal() != 0; };
 //   absl::StatusOr<TrainResult> result = Train(model, x, nullptr, options);   // saves before it returns
-//   if (interrupt.signal() != 0) return interrupt.ExitCode();
+//   if (Interrupt::signal() != 0) return Interrupt::ExitCode();
 #ifndef NEB_NEB_CLI_INTERRUPT_H_
 #define NEB_NEB_CLI_INTERRUPT_H_
 
@@ -21,11 +21,11 @@ class Interrupt {
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
 
-  // The first signal that came, 0 if none did.
-  int signal() const;
+  // The first signal that came, 0 if none did. Both can be asked also after its life.
+  static int signal();
   // What a shell reports of a program that the signal ended: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP; 0 if none
   // came.
-  int ExitCode() const;
+  static int ExitCode();
 
  private:
   static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};

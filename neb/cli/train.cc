@@ -16,11 +16,13 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "autodiff/parallel.h"
+#include "neb/checkpoint.h"
 #include "neb/cli/command.h"
 #include "neb/cli/common_flags.h"
 #include "neb/cli/data_flags.h"
 #include "neb/cli/data_source.h"
 #include "neb/cli/denoise_grid.h"
+#include "neb/cli/folder_training.h"
 #include "neb/cli/loss_curve.h"
 #include "neb/cli/plane_picture.h"
 #include "neb/cli/progress.h"
@@ -31,6 +33,7 @@
 #include "neb/energy_spec.h"
 #include "neb/image.h"
 #include "neb/neb.h"
+#include "neb/safetensors.h"
 #include "neb/version.h"
 #include "nlohmann/json.hpp"
 
@@ -47,6 +50,10 @@ ABSL_FLAG(int64_t, batch, 128, "items in a minibatch");
 ABSL_FLAG(double, lr, 1e-3, "peak learning rate");
 ABSL_FLAG(double, ema, 0.999, "decay of the running average of the parameters, which is the model; 0: no average");
 ABSL_FLAG(int64_t, measurements, 1, "M > 1: the energy is that of M noisy copies of each item side by side");
+ABSL_FLAG(double, inner_fraction, 0,
+          "share of each minibatch with less noise than σ, for a small stored set that `neb recall` is to recall");
+ABSL_FLAG(bool, resume, false, "goes on from the checkpoint in --out, to the same bits as if it had never stopped");
+ABSL_FLAG(double, checkpoint_seconds, 60, "between checkpoints");
 ABSL_FLAG(std::string, far_fraction, "auto",
           "share of each minibatch that is moved off the data, so that walks find back; auto: 0.0625 for images, else "
           "0");
@@ -90,6 +97,7 @@ absl::StatusOr<Flags> ReadFlags() {
                  .learning_rate = absl::GetFlag(FLAGS_lr),
                  .adam = {.ema_decay = absl::GetFlag(FLAGS_ema)},
                  .measurements = absl::GetFlag(FLAGS_measurements),
+                 .inner_fraction = absl::GetFlag(FLAGS_inner_fraction),
                  .seed = absl::GetFlag(FLAGS_seed)};
   const TrainOptions& t = flags.train;
   if (t.steps < 0) return OutOfRange("steps", ">= 0", static_cast<double>(t.steps));
@@ -99,6 +107,11 @@ absl::StatusOr<Flags> ReadFlags() {
   if (t.measurements < 1 || t.measurements > kMaxMeasurements) {
     return OutOfRange("measurements", absl::StrCat("in [1, ", kMaxMeasurements, "]"),
                       static_cast<double>(t.measurements));
+  }
+  if (!(t.inner_fraction >= 0 && t.inner_fraction <= 0.5))
+    return OutOfRange("inner_fraction", "in [0, 0.5]", t.inner_fraction);
+  if (!(absl::GetFlag(FLAGS_checkpoint_seconds) > 0)) {
+    return OutOfRange("checkpoint_seconds", "positive", absl::GetFlag(FLAGS_checkpoint_seconds));
   }
   if (!(flags.minutes >= 0 && std::isfinite(flags.minutes))) return OutOfRange("minutes", ">= 0", flags.minutes);
   if (double share = 0;
@@ -188,6 +201,7 @@ std::map<std::string, std::string> Metadata(const Run& run, const TrainOptions& 
           {"learning_rate", absl::StrCat(options.learning_rate)},
           {"ema_decay", absl::StrCat(options.adam.ema_decay)},
           {"far_fraction", absl::StrCat(options.far_fraction)},
+          {"inner_fraction", absl::StrCat(options.inner_fraction)},
           {"held_out_items", absl::StrCat(run.data.held_out.size())},
           {"held_out_loss", absl::StrFormat("%.9g", held_out_loss)}};
 }
@@ -210,31 +224,9 @@ Json Settings(const Run& run, const TrainOptions& options, int threads) {
           {"warmup", options.warmup},
           {"ema_decay", options.adam.ema_decay},
           {"far_fraction", options.far_fraction},
+          {"inner_fraction", options.inner_fraction},
           {"seed", options.seed},
           {"threads", threads}};
-}
-
-// Trains, and keeps metrics.jsonl and model.safetensors up to date meanwhile.
-absl::StatusOr<TrainResult> TrainAndSave(const Run& run, const RunFolder& out, TrainOptions options, Model& model) {
-  absl::Status saved = absl::OkStatus();
-  absl::StatusOr<TrainResult> result;
-  {
-    ProgressLine line(ItemName(run.data.train) + "s");
-    options.on_progress = [&](const Progress& p) {
-      line.Show(p);
-      saved.Update(out.AppendMetrics({{"step", p.step},
-                                      {"loss", p.loss},
-                                      {"held_out_loss", p.held_out_loss},
-                                      {"learning_rate", p.rate},
-                                      {"samples_per_second", p.samples_per_second},
-                                      {"seconds", p.seconds}}));
-      if (std::isnan(p.held_out_loss)) return;
-      saved.Update(SaveModel(out.Path("model.safetensors"), model, run.spec, Metadata(run, options, p.held_out_loss)));
-    };
-    result = Train(model, run.data.train.x, &run.data.held_out.x, options);
-  }
-  if (!saved.ok()) return saved;
-  return result;
 }
 
 absl::Status WriteImage(const std::string& path, const absl::StatusOr<Image>& image) {
@@ -274,6 +266,22 @@ void PrintLosses(const Run& run, double loss, const std::vector<Reference>& refe
   std::fputs(LossTable(loss, references).c_str(), stdout);
 }
 
+// As many as fit, or those of the run that is resumed: the machine may be faster or slower by now.
+absl::StatusOr<int64_t> StepsInMinutes(double minutes, const Model& model, const Tensor& x, const TrainOptions& options,
+                                       const RunFolder& out) {
+  if (absl::GetFlag(FLAGS_resume)) {
+    const absl::StatusOr<TensorFile> checkpoint = ReadSafetensors(CheckpointFile(out));
+    if (checkpoint.ok()) return StepsOf(*checkpoint);
+    if (!absl::IsNotFound(checkpoint.status())) return checkpoint.status();
+  }
+  const absl::StatusOr<double> seconds = SecondsPerStep(model, x, options);
+  if (!seconds.ok()) return seconds.status();
+  const int64_t steps = StepsWithin(60 * minutes, *seconds);
+  std::printf("%.3g ms a step: %lld steps in about %s\n", 1e3 * *seconds, static_cast<long long>(steps),
+              HumanDuration(60 * minutes).c_str());
+  return steps;
+}
+
 absl::Status RunTrain(const std::vector<std::string>& arguments) {
   if (!arguments.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", arguments[0], "\""));
@@ -308,8 +316,8 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
     return absl::InternalError("--far_fraction was checked");
   }
   const std::string out_flag = absl::GetFlag(FLAGS_out);
-  const absl::StatusOr<RunFolder> out =
-      RunFolder::Create(UserPath(out_flag.empty() ? "runs/" + ShortName(run.flags.source) : out_flag));
+  const absl::StatusOr<RunFolder> out = RunFolder::Create(
+      UserPath(out_flag.empty() ? "runs/" + ShortName(run.flags.source) : out_flag), absl::GetFlag(FLAGS_resume));
   if (!out.ok()) return out.status();
 
   std::printf("%s: %lld training and %lld held-out %ss of %s\n", train.name.c_str(),
@@ -324,16 +332,23 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   std::printf("%s, %lld parameters; %d thread%s\n", ToJson(run.spec).c_str(),
               static_cast<long long>(model->params().num_trainable()), pool.threads(), pool.threads() == 1 ? "" : "s");
   if (run.flags.minutes > 0) {
-    const absl::StatusOr<double> seconds = SecondsPerStep(*model, train.x, options);
-    if (!seconds.ok()) return seconds.status();
-    options.steps = StepsWithin(60 * run.flags.minutes, *seconds);
-    std::printf("%.3g ms a step: %lld steps in about %s\n", 1e3 * *seconds, static_cast<long long>(options.steps),
-                HumanDuration(60 * run.flags.minutes).c_str());
+    const absl::StatusOr<int64_t> steps = StepsInMinutes(run.flags.minutes, *model, train.x, options, *out);
+    if (!steps.ok()) return steps.status();
+    options.steps = *steps;
   }
   std::fflush(stdout);
-  if (absl::Status s = out->WriteSettings(Settings(run, options, pool.threads())); !s.ok()) return s;
 
-  const absl::StatusOr<TrainResult> result = TrainAndSave(run, *out, options, *model);
+  const absl::StatusOr<TrainResult> result = TrainInFolder(
+      *model, run.data, options,
+      {.out = *out,
+       .settings = Settings(run, options, pool.threads()),
+       .items = ItemName(train) + "s",
+       .metadata = {{"energy", ToJson(run.spec)}},
+       .checkpoint_seconds = absl::GetFlag(FLAGS_checkpoint_seconds),
+       .resume = absl::GetFlag(FLAGS_resume),
+       .save = [&](const Progress& p) {
+         return SaveModel(out->Path("model.safetensors"), *model, run.spec, Metadata(run, options, p.held_out_loss));
+       }});
   if (!result.ok()) return result.status();
   const absl::StatusOr<double> loss =
       MeasureLoss(*model, run.data.held_out.x, run.data.held_out.size(), options.seed, &pool, options.measurements);
@@ -363,6 +378,7 @@ const Command kTrain = {
         "again. Writes to --out (by default runs/ and the name of the data)\n\n"
         "  model.safetensors   the model, for the other commands\n"
         "  settings.json       all settings;  metrics.jsonl: losses, a line every 100 steps\n"
+        "  checkpoint.safetensors   for --resume, should the run be stopped\n"
         "  loss.png            the losses as curves\n"
         "  denoise.png         of images: held-out ones, clean, noisy, and x̂\n"
         "  energy.png          of points in the plane: φ, the way down, data, attractors;  basins.png: descents\n\n"

@@ -12,11 +12,11 @@ TEST(Interrupt, NotesTheFirstSignal) {
   const struct { int signal, exit_code; } cases[] = {{SIGINT, 130}, {SIGTERM, 143}, {SIGHUP, 129}};
   for (const auto& c : cases) {
     const Interrupt interrupt;
-    EXPECT_EQ(interrupt.signal(), 0);
-    EXPECT_EQ(interrupt.ExitCode(), 0);
+    EXPECT_EQ(Interrupt::signal(), 0);
+    EXPECT_EQ(Interrupt::ExitCode(), 0);
     std::raise(c.signal);
-    EXPECT_EQ(interrupt.signal(), c.signal);
-    EXPECT_EQ(interrupt.ExitCode(), c.exit_code);
+    EXPECT_EQ(Interrupt::signal(), c.signal);
+    EXPECT_EQ(Interrupt::ExitCode(), c.exit_code);
   }
 }
 
@@ -51,10 +51,10 @@ TEST(InterruptDeathTest, AnIgnoredSignalStaysIgnored) {
     const Interrupt interrupt;
     std::raise(SIGHUP);
     std::raise(SIGHUP);
-    if (interrupt.signal() != 0) std::exit(1);
+    if (Interrupt::signal() != 0) std::exit(1);
     std::raise(SIGINT);  // its noting does not end the ignoring
     std::raise(SIGHUP);
-    std::exit(interrupt.signal() == SIGINT ? 0 : 2);
+    std::exit(Interrupt::signal() == SIGINT ? 0 : 2);
   };
   EXPECT_EXIT(ignored(), testing::ExitedWithCode(0), "");
 }
