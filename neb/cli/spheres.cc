@@ -132,8 +132,8 @@ absl::Status RunSpheres(const std::vector<std::string>& arguments) {
   metrics["noise_radius"] = {{"mean", radius->measured.mean}, {"stddev", radius->measured.stddev}};
   const absl::StatusOr<Image> picture = Draw(*chi, *data, *sigmas);
   if (!picture.ok()) return picture.status();
-  absl::Status s = folder->WriteSettings(
-      {{"command", "spheres"}, {"data", arguments[0]}, {"most", most}, {"overlap_at", *sigmas}});
+  absl::Status s =
+      folder->WriteSettings({{"command", "spheres"}, {"data", arguments[0]}, {"most", most}, {"overlap_at", *sigmas}});
   s.Update(folder->AppendMetrics(metrics));
   s.Update(WriteNpy(folder->Path("chi.npy"), Quantiles(*chi)));
   s.Update(WritePng(folder->Path("chi.png"), *picture));
