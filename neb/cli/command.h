@@ -31,6 +31,7 @@ struct Command {
 // `--help` and `COMMAND --help` on standard output.
 int RunCommands(const std::vector<const Command*>& commands, int argc, char** argv);
 
+extern const Command kDenoise;  // denoise.cc
 extern const Command kInfo;     // info.cc
 extern const Command kSpheres;  // spheres.cc
 
