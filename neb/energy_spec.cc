@@ -150,8 +150,10 @@ absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape&
       spec);
 }
 
-absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec) {
-  return model.Save(path, {{"energy", ToJson(spec)}});
+absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec,
+                       std::map<std::string, std::string> metadata) {
+  metadata["energy"] = ToJson(spec);
+  return model.Save(path, metadata);
 }
 
 absl::StatusOr<Model> LoadModel(const std::string& path) {

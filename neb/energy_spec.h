@@ -17,6 +17,7 @@
 #ifndef NEB_NEB_ENERGY_SPEC_H_
 #define NEB_NEB_ENERGY_SPEC_H_
 
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -45,8 +46,9 @@ std::string ToJson(const EnergySpec& spec);
 // The energy, with its options checked (see energies.h).
 absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Scales& scales);
 
-// Model::Save, with the spec as metadata "energy". The spec must be that of the model's energy.
-absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec);
+// Model::Save, with the spec as metadata "energy" beside the caller's own. The spec must be that of the model's energy.
+absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec,
+                       std::map<std::string, std::string> metadata = {});
 // Reads what SaveModel wrote, scales included. Errors: as of Model::Load; InvalidArgument for a file without "energy".
 absl::StatusOr<Model> LoadModel(const std::string& path);
 

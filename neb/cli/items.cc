@@ -85,4 +85,18 @@ Tensor RowsOf(const Tensor& x, int64_t begin, int64_t end) {
       x.data<float>().subspan(static_cast<size_t>(begin) * d, static_cast<size_t>(end - begin) * d));
 }
 
+std::vector<int64_t> EvenIndices(int64_t n, int64_t most) {
+  const int64_t count = std::min(most, n);
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < count; ++i) indices.push_back(i * n / count);
+  return indices;
+}
+
+Tensor EvenRows(const Tensor& x, int64_t most) {
+  const std::vector<int64_t> indices = EvenIndices(x.shape()[0], most);
+  Tensor rows({static_cast<int64_t>(indices.size()), x.shape()[1]});
+  GatherRows(x, indices, rows);
+  return rows;
+}
+
 }  // namespace neb

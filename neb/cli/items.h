@@ -5,8 +5,10 @@
 #ifndef NEB_NEB_CLI_ITEMS_H_
 #define NEB_NEB_CLI_ITEMS_H_
 
+#include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "autodiff/shape.h"
@@ -28,6 +30,10 @@ Image ToPicture(std::span<const float> item, const autodiff::Shape& item_shape);
 
 // The rows begin <= i < end of x [n, d].
 autodiff::Tensor RowsOf(const autodiff::Tensor& x, int64_t begin, int64_t end);
+
+// At most `most` of n rows, evenly spaced: of data that is sorted in some way, some of every kind.
+std::vector<int64_t> EvenIndices(int64_t n, int64_t most);
+autodiff::Tensor EvenRows(const autodiff::Tensor& x, int64_t most);
 
 }  // namespace neb
 

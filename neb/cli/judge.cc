@@ -20,16 +20,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr double kQuantiles[] = {0.05, 0.5, 0.95};
 
-// At most `most` rows of x [n, d], evenly spaced.
-Tensor EvenRows(const Tensor& x, int64_t most) {
-  const int64_t n = x.shape()[0], count = std::min(most, n);
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < count; ++i) rows.push_back(i * n / count);
-  Tensor out({count, x.shape()[1]});
-  GatherRows(x, rows, out);
-  return out;
-}
-
 absl::StatusOr<std::vector<Labelled>> Label(const Tensor& x, const ModelData& data, const JudgeOptions& options) {
   const Tensor& train = data.parts.train.x;
   if (!data.train_labels.empty()) {
@@ -57,10 +47,11 @@ std::map<int, int64_t> Counts(const std::vector<Labelled>& of) {
   return counts;
 }
 
-double ShareRight(const std::vector<Labelled>& of, const std::vector<int>& labels) {
-  if (labels.size() < of.size() || of.empty() || of[0].label < 0) return std::numeric_limits<double>::quiet_NaN();
+// rows: which of the labels belong to `of`.
+double ShareRight(const std::vector<Labelled>& of, const std::vector<int>& labels, std::span<const int64_t> rows) {
+  if (labels.empty() || of.empty() || of[0].label < 0) return std::numeric_limits<double>::quiet_NaN();
   int64_t right = 0;
-  for (size_t i = 0; i < of.size(); ++i) right += of[i].label == labels[i] ? 1 : 0;
+  for (size_t i = 0; i < of.size(); ++i) right += of[i].label == labels[static_cast<size_t>(rows[i])] ? 1 : 0;
   return static_cast<double>(right) / static_cast<double>(of.size());
 }
 
@@ -101,7 +92,9 @@ absl::StatusOr<Judgement> JudgeJumps(const Tensor& jumps, const ModelData& data,
   const int64_t times = jumps.shape()[0], chains = jumps.shape()[1], d = jumps.shape()[2];
   const Tensor rows = jumps.Reshaped({times * chains, d});
   const Tensor& train = data.parts.train.x;
-  const Tensor held_out = RowsOf(data.parts.held_out.x, 0, std::min(options.held_out, data.parts.held_out.size()));
+  const std::vector<int64_t> some_held_out = EvenIndices(data.parts.held_out.size(), options.held_out);
+  Tensor held_out({static_cast<int64_t>(some_held_out.size()), d});
+  GatherRows(data.parts.held_out.x, some_held_out, held_out);
   Judgement j{.training_items = train.shape()[0], .held_out_items = held_out.shape()[0], .hold = options.hold};
 
   absl::StatusOr<std::vector<Labelled>> of_jumps = Label(rows, data, options);
@@ -110,7 +103,7 @@ absl::StatusOr<Judgement> JudgeJumps(const Tensor& jumps, const ModelData& data,
   absl::StatusOr<std::vector<Labelled>> of_held_out = Label(held_out, data, options);
   if (!of_held_out.ok()) return of_held_out.status();
   j.held_out = *std::move(of_held_out);
-  j.held_out_right = ShareRight(j.held_out, data.held_out_labels);
+  j.held_out_right = ShareRight(j.held_out, data.held_out_labels, some_held_out);
   for (int64_t c = 0; !data.train_labels.empty() && c < chains; ++c) {
     std::vector<int> labels;
     for (int64_t t = 0; t < times; ++t) labels.push_back(j.jumps[static_cast<size_t>(t * chains + c)].label);

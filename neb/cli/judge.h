@@ -19,7 +19,7 @@
 namespace neb {
 
 struct JudgeOptions {
-  int64_t held_out = 1000;  // held-out samples, the first ones, at most
+  int64_t held_out = 1000;  // held-out samples, evenly spaced, at most
   int64_t compared = 1000;  // jumps, evenly spaced, that are compared as distributions, at most
   int64_t neighbours = 5;   // that give a jump its label
   int64_t hold = 10;        // jumps in a row that a class must last to be held

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -11,8 +10,6 @@
 #include "neb/cli/data_source.h"
 #include "neb/idx.h"
 #include "neb/read_data.h"
-
-ABSL_DECLARE_FLAG(std::string, data);
 
 namespace neb {
 

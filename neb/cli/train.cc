@@ -1,0 +1,346 @@
+// neb train: learns the energy of some data.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "autodiff/parallel.h"
+#include "neb/cli/command.h"
+#include "neb/cli/common_flags.h"
+#include "neb/cli/data_flags.h"
+#include "neb/cli/data_source.h"
+#include "neb/cli/denoise_grid.h"
+#include "neb/cli/loss_curve.h"
+#include "neb/cli/plane_picture.h"
+#include "neb/cli/progress.h"
+#include "neb/cli/references.h"
+#include "neb/cli/run_folder.h"
+#include "neb/cli/sigma_choice.h"
+#include "neb/cli/time_budget.h"
+#include "neb/energy_spec.h"
+#include "neb/image.h"
+#include "neb/neb.h"
+#include "nlohmann/json.hpp"
+
+ABSL_FLAG(std::string, energy, "",
+          "the form of φ: mlp, product_of_experts, conv, residual_mlp or residual_conv, or JSON with the form's "
+          "options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: residual_mlp for images, else mlp");
+ABSL_FLAG(std::string, sigma, "",
+          "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
+          "multiple, 1.5*sigma_c; empty: 0.3 for images, else a fifth of the data's standard deviation");
+ABSL_FLAG(int64_t, steps, 10000, "minibatches to train on");
+ABSL_FLAG(double, minutes, 0, "trains for about so long instead, in as many steps as fit");
+ABSL_FLAG(int64_t, batch, 128, "items in a minibatch");
+ABSL_FLAG(double, lr, 1e-3, "peak learning rate");
+ABSL_FLAG(double, ema, 0.999, "decay of the running average of the parameters, which is the model; 0: no average");
+ABSL_FLAG(std::string, far_fraction, "auto",
+          "share of each minibatch that is moved off the data, so that walks find back; auto: 0.0625 for images, else "
+          "0");
+
+namespace neb {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kImageSigma = 0.3;
+constexpr double kPointSigma = 0.2;  // of the data's standard deviation
+constexpr double kImageFarFraction = 0.0625;
+
+// --- Flags ---
+
+struct Flags {
+  DataSource source = {};
+  std::string energy = {};  // empty: chosen by the data
+  std::string sigma = {};
+  std::string far_fraction = {};
+  double minutes = 0;
+  TrainOptions train = {};
+};
+
+absl::Status OutOfRange(const char* flag, const char* range, double got) {
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, " must be ", range, ", got ", got));
+}
+
+absl::StatusOr<Flags> ReadFlags() {
+  absl::StatusOr<DataSource> source = DataSourceFlags();
+  if (!source.ok()) return source.status();
+  Flags flags{.source = *std::move(source),
+              .energy = absl::GetFlag(FLAGS_energy),
+              .sigma = absl::GetFlag(FLAGS_sigma),
+              .far_fraction = absl::GetFlag(FLAGS_far_fraction),
+              .minutes = absl::GetFlag(FLAGS_minutes)};
+  flags.train = {.steps = absl::GetFlag(FLAGS_steps),
+                 .batch = absl::GetFlag(FLAGS_batch),
+                 .learning_rate = absl::GetFlag(FLAGS_lr),
+                 .adam = {.ema_decay = absl::GetFlag(FLAGS_ema)},
+                 .seed = absl::GetFlag(FLAGS_seed)};
+  const TrainOptions& t = flags.train;
+  if (t.steps < 0) return OutOfRange("steps", ">= 0", static_cast<double>(t.steps));
+  if (t.batch < 1) return OutOfRange("batch", ">= 1", static_cast<double>(t.batch));
+  if (!(t.learning_rate > 0 && std::isfinite(t.learning_rate))) return OutOfRange("lr", "positive", t.learning_rate);
+  if (!(t.adam.ema_decay >= 0 && t.adam.ema_decay < 1)) return OutOfRange("ema", "in [0, 1)", t.adam.ema_decay);
+  if (!(flags.minutes >= 0 && std::isfinite(flags.minutes))) return OutOfRange("minutes", ">= 0", flags.minutes);
+  if (double share = 0;
+      flags.far_fraction != "auto" && !(absl::SimpleAtod(flags.far_fraction, &share) && share >= 0 && share <= 0.5)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--far_fraction must be auto or in [0, 0.5], got \"", flags.far_fraction, "\""));
+  }
+  if (!flags.energy.empty()) {
+    if (const auto spec = ParseEnergySpec(flags.energy); !spec.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--energy: ", spec.status().message()));
+    }
+  }
+  if (!flags.sigma.empty()) {
+    if (const auto sigma = ParseSigma(flags.sigma); !sigma.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--sigma: ", sigma.status().message()));
+    }
+  }
+  return flags;
+}
+
+// --- What the data decides ---
+
+bool IsImages(const Dataset& data) {
+  const autodiff::Shape& shape = data.item_shape;
+  return shape.rank() == 3 && (shape[2] == 1 || shape[2] == 3);
+}
+
+std::string ItemName(const Dataset& data) { return IsImages(data) ? "image" : "point"; }
+
+// σ, and a line that says where it comes from, empty when the user gave it.
+struct Sigma {
+  double value = 0;
+  std::string why = {};
+};
+absl::StatusOr<Sigma> DecideSigma(const Flags& flags, const Dataset& train, autodiff::ThreadPool* pool) {
+  if (flags.sigma.empty()) {
+    if (IsImages(train)) return Sigma{kImageSigma, "the default for images; pixels are in [0, 1]"};
+    const double stddev = MeasureScales(train.x, 1).stddev;
+    if (!(stddev > 0)) {
+      return absl::InvalidArgumentError("all items are equal: --sigma must be given");
+    }
+    return Sigma{kPointSigma * stddev,
+                 absl::StrFormat("%g of the data's standard deviation, %.4g", kPointSigma, stddev)};
+  }
+  const absl::StatusOr<SigmaText> text = ParseSigma(flags.sigma);
+  if (!text.ok()) return text.status();
+  const absl::StatusOr<double> sigma = ChooseSigma(*text, train.x, pool);
+  if (!sigma.ok())
+    return absl::InvalidArgumentError(absl::StrCat("--sigma=", flags.sigma, ": ", sigma.status().message()));
+  if (std::holds_alternative<double>(*text)) return Sigma{*sigma};
+  const bool part = train.size() > kGeometryRows;
+  return Sigma{*sigma, absl::StrCat(flags.sigma, " of ", part ? "the first " : "all ",
+                                    part ? kGeometryRows : train.size(), " items")};
+}
+
+struct Run {
+  Flags flags;
+  TrainHeldOut data;
+  Sigma sigma;
+  EnergySpec spec;
+};
+
+// What the model file knows besides the model itself: enough to use it, and to train it again.
+std::map<std::string, std::string> Metadata(const Run& run, const TrainOptions& options, double held_out_loss) {
+  return {{"data", ToJson(run.flags.source)},
+          {"training_items", absl::StrCat(run.data.train.size())},
+          {"steps", absl::StrCat(options.steps)},
+          {"batch", absl::StrCat(options.batch)},
+          {"learning_rate", absl::StrCat(options.learning_rate)},
+          {"ema_decay", absl::StrCat(options.adam.ema_decay)},
+          {"far_fraction", absl::StrCat(options.far_fraction)},
+          {"held_out_items", absl::StrCat(run.data.held_out.size())},
+          {"held_out_loss", absl::StrFormat("%.9g", held_out_loss)}};
+}
+
+Json Settings(const Run& run, const TrainOptions& options, int threads) {
+  const autodiff::Shape& shape = run.data.train.item_shape;
+  return {{"command", "train"},
+          {"data", Json::parse(ToJson(run.flags.source))},
+          {"item_shape", std::vector<int64_t>(shape.begin(), shape.end())},
+          {"training_items", run.data.train.size()},
+          {"held_out_items", run.data.held_out.size()},
+          {"energy", Json::parse(ToJson(run.spec))},
+          {"sigma", run.sigma.value},
+          {"sigma_from", run.sigma.why},
+          {"steps", options.steps},
+          {"batch", options.batch},
+          {"learning_rate", options.learning_rate},
+          {"warmup", options.warmup},
+          {"ema_decay", options.adam.ema_decay},
+          {"far_fraction", options.far_fraction},
+          {"seed", options.seed},
+          {"threads", threads}};
+}
+
+// Trains, and keeps metrics.jsonl and model.safetensors up to date meanwhile.
+absl::StatusOr<TrainResult> TrainAndSave(const Run& run, const RunFolder& out, TrainOptions options, Model& model) {
+  absl::Status saved = absl::OkStatus();
+  absl::StatusOr<TrainResult> result;
+  {
+    ProgressLine line(ItemName(run.data.train) + "s");
+    options.on_progress = [&](const Progress& p) {
+      line.Show(p);
+      saved.Update(out.AppendMetrics({{"step", p.step},
+                                      {"loss", p.loss},
+                                      {"held_out_loss", p.held_out_loss},
+                                      {"learning_rate", p.rate},
+                                      {"samples_per_second", p.samples_per_second},
+                                      {"seconds", p.seconds}}));
+      if (std::isnan(p.held_out_loss)) return;
+      saved.Update(SaveModel(out.Path("model.safetensors"), model, run.spec, Metadata(run, options, p.held_out_loss)));
+    };
+    result = Train(model, run.data.train.x, &run.data.held_out.x, options);
+  }
+  if (!saved.ok()) return saved;
+  return result;
+}
+
+absl::Status WriteImage(const std::string& path, const absl::StatusOr<Image>& image) {
+  return image.ok() ? WritePng(path, *image) : image.status();
+}
+
+// The pictures, and their names as the last line lists them.
+absl::StatusOr<std::string> DrawPictures(const Run& run, const RunFolder& out, const TrainOptions& options,
+                                         const TrainResult& result, const std::vector<Reference>& references,
+                                         Model& model) {
+  const std::string title = absl::StrFormat("%s, σ = %.4g", ShortName(run.flags.source), model.sigma());
+  std::string names = "loss.png";
+  absl::Status s = WriteImage(
+      out.Path(names),
+      LossCurve(result.history, references,
+                {.title = title, .item = ItemName(run.data.train), .far_samples = options.far_fraction > 0}));
+  if (IsImages(run.data.train)) {
+    names = "denoise.png and " + names;
+    s.Update(WriteImage(out.Path("denoise.png"),
+                        DenoiseGrid(model, run.data.held_out, {.seed = options.seed, .pool = options.pool})));
+  } else if (model.d() == 2) {
+    names = "energy.png, basins.png and " + names;
+    const PlanePictureOptions look{.title = title, .seed = options.seed, .pool = options.pool};
+    s.Update(WriteImage(out.Path("energy.png"), EnergyPicture(model, run.data.held_out.x, look)));
+    s.Update(WriteImage(out.Path("basins.png"), BasinsPicture(model, run.data.held_out.x, look)));
+  }
+  if (!s.ok()) return s;
+  return names;
+}
+
+void PrintLosses(const Run& run, double loss, const std::vector<Reference>& references) {
+  const int64_t d = run.data.train.item_shape.num_elements();
+  std::printf("Held-out loss per %s, ‖x − x̂‖² summed over %lld %s, mean of all %lld %ss:\n",
+              ItemName(run.data.train).c_str(), static_cast<long long>(d),
+              IsImages(run.data.train) ? "pixels" : "coordinates", static_cast<long long>(run.data.held_out.size()),
+              ItemName(run.data.train).c_str());
+  std::printf("  this energy       %10.5g\n", loss);
+  for (const Reference& r : references) {
+    // The padding of printf counts bytes.
+    const int width = r.name.find("σ²") == std::string::npos ? 16 : 18;
+    std::printf("  %-*s  %10.5g", width, r.name.c_str(), r.loss);
+    std::printf(r.standard_error > 0 ? " ± %.2g\n" : "\n", r.standard_error);
+  }
+}
+
+absl::Status RunTrain(const std::vector<std::string>& arguments) {
+  if (!arguments.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", arguments[0], "\""));
+  }
+  absl::StatusOr<Flags> flags = ReadFlags();
+  if (!flags.ok()) return flags.status();
+  const absl::StatusOr<int> threads = ThreadsFlag();
+  if (!threads.ok()) return threads.status();
+  absl::StatusOr<TrainHeldOut> data = ReadTrainHeldOut(flags->source);
+  if (!data.ok()) return data.status();
+  Run run{.flags = *std::move(flags), .data = *std::move(data), .sigma = {}, .spec = {}};
+  const Dataset& train = run.data.train;
+  autodiff::ThreadPool pool(*threads);
+
+  absl::StatusOr<Sigma> sigma = DecideSigma(run.flags, train, &pool);
+  if (!sigma.ok()) return sigma.status();
+  run.sigma = *std::move(sigma);
+  absl::StatusOr<EnergySpec> spec = ParseEnergySpec(!run.flags.energy.empty() ? run.flags.energy
+                                                    : IsImages(train)         ? "residual_mlp"
+                                                                              : "mlp");
+  if (!spec.ok()) return spec.status();
+  run.spec = *std::move(spec);
+  const absl::StatusOr<Energy> energy = MakeEnergy(run.spec, train.item_shape, MeasureScales(train.x, run.sigma.value));
+  if (!energy.ok()) return absl::InvalidArgumentError(absl::StrCat("--energy: ", energy.status().message()));
+  absl::StatusOr<Model> model = Model::Create(*energy, train.item_shape, run.sigma.value, run.flags.train.seed);
+  if (!model.ok()) return model.status();
+
+  TrainOptions options = run.flags.train;
+  options.pool = &pool;
+  options.far_fraction = IsImages(train) ? kImageFarFraction : 0;
+  if (run.flags.far_fraction != "auto" && !absl::SimpleAtod(run.flags.far_fraction, &options.far_fraction)) {
+    return absl::InternalError("--far_fraction was checked");
+  }
+  const std::string out_flag = absl::GetFlag(FLAGS_out);
+  const absl::StatusOr<RunFolder> out =
+      RunFolder::Create(UserPath(out_flag.empty() ? "runs/" + ShortName(run.flags.source) : out_flag));
+  if (!out.ok()) return out.status();
+
+  std::printf("%s: %lld training and %lld held-out %ss of %s\n", train.name.c_str(),
+              static_cast<long long>(train.size()), static_cast<long long>(run.data.held_out.size()),
+              ItemName(train).c_str(), train.item_shape.ToString().c_str());
+  std::printf("σ = %.4g%s\n", run.sigma.value, run.sigma.why.empty() ? "" : (", " + run.sigma.why).c_str());
+  std::printf("%s, %lld parameters; %d threads\n", ToJson(run.spec).c_str(),
+              static_cast<long long>(model->params().num_trainable()), pool.threads());
+  if (run.flags.minutes > 0) {
+    const absl::StatusOr<double> seconds = SecondsPerStep(*model, train.x, options);
+    if (!seconds.ok()) return seconds.status();
+    options.steps = StepsWithin(60 * run.flags.minutes, *seconds);
+    std::printf("%.3g ms a step: %lld steps in about %s\n", 1e3 * *seconds, static_cast<long long>(options.steps),
+                HumanDuration(60 * run.flags.minutes).c_str());
+  }
+  std::fflush(stdout);
+  if (absl::Status s = out->WriteSettings(Settings(run, options, pool.threads())); !s.ok()) return s;
+
+  const absl::StatusOr<TrainResult> result = TrainAndSave(run, *out, options, *model);
+  if (!result.ok()) return result.status();
+  const absl::StatusOr<double> loss =
+      MeasureLoss(*model, run.data.held_out.x, run.data.held_out.size(), options.seed, &pool);
+  if (!loss.ok()) return loss.status();
+  absl::Status saved = SaveModel(out->Path("model.safetensors"), *model, run.spec, Metadata(run, options, *loss));
+  if (!saved.ok()) return saved;
+  const absl::StatusOr<std::vector<Reference>> references =
+      References(run.data, run.flags.source, run.sigma.value, &pool);
+  if (!references.ok()) return references.status();
+  const absl::StatusOr<std::string> pictures = DrawPictures(run, *out, options, *result, *references, *model);
+  if (!pictures.ok()) return pictures.status();
+
+  PrintLosses(run, *loss, *references);
+  std::printf("Trained for %s. See %s in\n  %s\nNext: neb sample %s\n", HumanDuration(result->seconds).c_str(),
+              pictures->c_str(), out->Path("").c_str(), out->Path("").c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const Command kTrain = {
+    .name = "train",
+    .arguments = "",
+    .summary = "learns the energy of images or points",
+    .description =
+        "Adds noise of level σ to the data and learns the energy φ whose estimate x̂(y) = y − σ²∇φ(y) takes it off\n"
+        "again. Writes to --out (by default runs/ and the name of the data)\n\n"
+        "  model.safetensors   the model, for the other commands\n"
+        "  settings.json       all settings;  metrics.jsonl: losses, a line every 100 steps\n"
+        "  loss.png            the losses as curves\n"
+        "  denoise.png         of images: held-out ones, clean, noisy, and x̂\n"
+        "  energy.png          of points in the plane: φ, the way down, data, attractors;  basins.png: descents\n\n"
+        "  neb train                                              Fashion-MNIST (Debian's dataset-fashion-mnist)\n"
+        "  neb train --data=photos/ --size=32 --energy=residual_conv --minutes=30 --out=runs/photos\n"
+        "  neb train --data=two_moons --sigma=0.15",
+    .files = {"neb/cli/train.cc", kDataFlags, kCommonFlags},
+    .run = RunTrain};
+
+}  // namespace neb
