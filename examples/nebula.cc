@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,10 +17,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "neb/cli/descent_report.h"
+#include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/dataset.h"
 #include "neb/image.h"
-#include "neb/image_grid.h"
 #include "neb/known_energies.h"
 #include "neb/neb.h"
 #include "neb/plot.h"
@@ -58,40 +60,12 @@ absl::StatusOr<std::vector<double>> Sigmas(std::vector<double> otherwise) {
   return sigmas.empty() ? otherwise : sigmas;
 }
 
-void PrintOutcomes(const neb::Descents& descents) {
-  int64_t counts[4] = {}, most = 0;
-  double total = 0;
-  for (const neb::Descent& row : descents.rows) {
-    ++counts[static_cast<int>(row.outcome)];
-    total += static_cast<double>(row.evaluations) / static_cast<double>(descents.rows.size());
-    most = std::max(most, row.evaluations);
-  }
-  for (const auto outcome :
-       {neb::Outcome::kConverged, neb::Outcome::kOutOfEvaluations, neb::Outcome::kRunAway, neb::Outcome::kStalled}) {
-    const auto count = static_cast<int>(counts[static_cast<int>(outcome)]);
-    if (count > 0) std::printf("  %d %s", count, neb::Name(outcome));
-  }
-  std::printf("; %.0f evaluations each, at most %d\n", total, static_cast<int>(most));
-}
+void PrintOutcomes(const neb::Descents& descents) { std::printf("  %s\n", neb::OutcomeSummary(descents).c_str()); }
 
 // --- In the plane ---
 
 // A network on top of a bowl: the bowl wins far away, so that descents from everywhere come home.
 Var MoonsPhi(Var y, Params& p) { return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1}); }
-
-constexpr double kLeft = -1.8, kRight = 2.8, kLow = -1.4, kHigh = 1.9;
-
-// The nodes of a grid over the picture, row after row from below. [ny · nx, 2]
-Tensor GridPoints(int64_t nx, int64_t ny) {
-  Tensor y({ny * nx, 2});
-  for (int64_t k = 0; k < ny * nx; ++k) {
-    y.set(2 * k, kLeft + (kRight - kLeft) * static_cast<double>(k % nx) / static_cast<double>(nx - 1));
-    y.set(2 * k + 1, kLow + (kHigh - kLow) * static_cast<double>(k / nx) / static_cast<double>(ny - 1));
-  }
-  return y;
-}
-
-neb::Point PointOf(std::span<const float> y, size_t row) { return {y[2 * row], y[2 * row + 1]}; }
 
 absl::Status Moons(const neb::RunFolder& out) {
   const absl::StatusOr<std::vector<double>> sigmas = Sigmas({0.15});
@@ -107,70 +81,39 @@ absl::Status Moons(const neb::RunFolder& out) {
   if (!trained.ok()) return trained.status();
 
   // Descents from a coarse grid all over the picture: their ends are the attractors, and colour the basins.
-  const int64_t nx = 37, ny = 27;
-  const Tensor start = GridPoints(nx, ny);
-  const absl::StatusOr<neb::Descents> ends = neb::Descend(*model, start, {});
-  if (!ends.ok()) return ends.status();
-  const absl::StatusOr<neb::Clusters> found = neb::ClusterAttractors(*ends, sigma, /*gap=*/0.05);
-  if (!found.ok()) return found.status();
-  std::printf("%d descents:", static_cast<int>(nx * ny));
-  PrintOutcomes(*ends);
-
-  Tensor memories({static_cast<int64_t>(found->clusters.size()), 2});
-  neb::PointSet marks{.points = {}, .colour = neb::kInk, .radius = 7};
-  for (size_t k = 0; k < found->clusters.size(); ++k) {
-    const auto row = static_cast<size_t>(found->clusters[k].representative);
-    marks.points.push_back(PointOf(ends->y.data<float>(), row));
-    for (int64_t j = 0; j < 2; ++j)
-      memories.set(2 * static_cast<int64_t>(k) + j, ends->y.at(2 * static_cast<int64_t>(row) + j));
-  }
-  const absl::StatusOr<std::vector<neb::Spectrum>> spectra = neb::ExtremeCurvatures(*model, memories, {});
+  const neb::PlaneBox box = {-1.8, 2.8, -1.4, 1.9};
+  const absl::StatusOr<neb::Basins> basins = neb::FindBasins(*model, box, {});
+  if (!basins.ok()) return basins.status();
+  std::printf("%d descents:", static_cast<int>(basins->descents.rows.size()));
+  PrintOutcomes(basins->descents);
+  const absl::StatusOr<std::vector<neb::Spectrum>> spectra = neb::ExtremeCurvatures(*model, basins->attractors, {});
   if (!spectra.ok()) return spectra.status();
   std::printf("   attractor          φ    basin   curvature · σ²\n");
-  for (size_t k = 0; k < found->clusters.size(); ++k) {
-    std::printf("  (%6.3f, %6.3f)  %7.3f  %4.1f %%   %.3f to %.3f\n", marks.points[k].x, marks.points[k].y,
-                found->clusters[k].energy, 100 * found->clusters[k].share, sigma * sigma * (*spectra)[k].smallest,
-                sigma * sigma * (*spectra)[k].largest);
+  for (size_t k = 0; k < spectra->size(); ++k) {
+    const neb::Point at = basins->marks[k].points.front();
+    const neb::Cluster& cluster = basins->found.clusters[k];
+    std::printf("  (%6.3f, %6.3f)  %7.3f  %4.1f %%   %.3f to %.3f\n", at.x, at.y, cluster.energy, 100 * cluster.share,
+                sigma * sigma * (*spectra)[k].smallest, sigma * sigma * (*spectra)[k].largest);
   }
 
   // The picture: φ − min φ with its contours, the grid of starts in the colours of their basins, some paths, the ends.
-  const int64_t fine_x = 220, fine_y = 160;
-  const Tensor fine = GridPoints(fine_x, fine_y);
-  neb::Field field{
-      .values = Tensor({fine_y, fine_x}), .x_low = kLeft, .x_high = kRight, .y_low = kLow, .y_high = kHigh};
-  const std::span<float> phi = field.values.data<float>();
-  if (absl::Status s = model->Evaluate(fine.data<float>(), {.energy = phi}); !s.ok()) return s;
-  const float lowest = *std::min_element(phi.begin(), phi.end());
-  for (float& v : phi) v -= lowest;
-  std::vector<neb::PointSet> points;
-  for (size_t i = 0; i < ends->rows.size(); ++i) {
-    const int64_t c = found->of_row[i];
-    if (c < 0) continue;
-    while (static_cast<int64_t>(points.size()) <= c) {
-      points.push_back({.points = {}, .colour = neb::SeriesColour(static_cast<int>(points.size())), .radius = 2});
-    }
-    points[static_cast<size_t>(c)].points.push_back(PointOf(start.data<float>(), i));
-  }
-  points.push_back(marks);
+  const absl::StatusOr<neb::Field> field = neb::EnergyField(*model, box);
+  if (!field.ok()) return field.status();
+  std::vector<neb::PointSet> points = basins->starts;
+  points.insert(points.end(), basins->marks.begin(), basins->marks.end());
   const absl::StatusOr<neb::Dataset> few = neb::TwoMoons(24, seed + 1, {.noise = 0.02});
   if (!few.ok()) return few.status();
   const Tensor from = neb::NoisyStarts(few->x, *model, seed);
   const absl::StatusOr<neb::Descents> travelled = neb::Descend(*model, from, {.path_every = 1});
   if (!travelled.ok()) return travelled.status();
-  std::vector<neb::Path> paths;
-  for (const neb::Descent& row : travelled->rows) {
-    neb::Path path;
-    for (size_t k = 0; k < row.path.energy.size(); ++k) path.points.push_back(PointOf(row.path.y, k));
-    paths.push_back(std::move(path));
-  }
   const absl::StatusOr<neb::Image> picture =
-      neb::HeatMap(field, {.title = absl::StrFormat("Descents to attractors, and the basins of a grid; σ = %g", sigma),
-                           .value_label = "φ − min φ",
-                           .high = 12,
-                           .contours = 12,
-                           .points = points,
-                           .paths = paths,
-                           .width = 900});
+      neb::HeatMap(*field, {.title = absl::StrFormat("Descents to attractors, and the basins of a grid; σ = %g", sigma),
+                            .value_label = "φ − min φ",
+                            .high = neb::kHighEnergy,
+                            .contours = 12,
+                            .points = points,
+                            .paths = neb::PathsOf(*travelled),
+                            .width = 900});
   if (!picture.ok()) return picture.status();
   return neb::WritePng(out.Path("moons.png"), *picture);
 }
@@ -212,44 +155,22 @@ absl::Status Report(const char* energy, const char* damage, neb::Model& model, c
   return absl::OkStatus();
 }
 
-// Frames of a film: where a path is at these times of the flow, and at its end.
-const std::vector<double> kTimes = {0, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8};  // in units of σ²
-void AppendFilm(const neb::DescentPath& path, double sigma, size_t d, std::vector<float>& cells) {
-  for (size_t frame = 0; frame <= kTimes.size(); ++frame) {
-    size_t k = path.time.size() - 1;
-    if (frame < kTimes.size()) {
-      const double time = kTimes[frame] * sigma * sigma;
-      k = static_cast<size_t>(std::upper_bound(path.time.begin(), path.time.end(), time) - path.time.begin()) - 1;
-    }
-    const auto at = path.y.begin() + static_cast<std::ptrdiff_t>(k * d);
-    cells.insert(cells.end(), at, at + static_cast<std::ptrdiff_t>(d));
-  }
-}
-
-// A few descents, the noisy and the occluded in turn, each beside the image that was stored.
+// A few descents, first the noisy and then the occluded, each beside the image that was stored.
 absl::Status WriteFilm(const std::string& path, const std::string& title, neb::Model& model, const Tensor& stored,
                        const Tensor& noisy, const Tensor& occluded) {
-  const int64_t rows = std::min<int64_t>(5, stored.shape()[0]);
-  const size_t d = static_cast<size_t>(model.d());
-  std::vector<float> cells;
+  const int64_t rows = std::min<int64_t>(5, stored.shape()[0]), d = model.d();
+  std::vector<float> starts, originals;
   for (const Tensor* start : {&noisy, &occluded}) {
-    const Tensor few =
-        Tensor::From<float>({rows, model.d()}, start->data<float>().subspan(0, static_cast<size_t>(rows) * d));
-    const absl::StatusOr<neb::Descents> ends = neb::Descend(model, few, {.path_every = 1});
-    if (!ends.ok()) return ends.status();
-    for (size_t i = 0; i < static_cast<size_t>(rows); ++i) {
-      AppendFilm(ends->rows[i].path, model.sigma(), d, cells);
-      const std::span<const float> original = stored.data<float>().subspan(i * d, d);
-      cells.insert(cells.end(), original.begin(), original.end());
+    for (const auto& [from, to] : {std::pair{start, &starts}, {&stored, &originals}}) {
+      const std::span<const float> few = from->data<float>().first(static_cast<size_t>(rows * d));
+      to->insert(to->end(), few.begin(), few.end());
     }
   }
-  std::vector<std::string> labels;
-  for (double t : kTimes) labels.push_back(absl::StrFormat("%gσ²", t));
-  labels.insert(labels.end(), {"end", "stored"});
-  const int columns = static_cast<int>(labels.size());
+  const absl::StatusOr<neb::Descents> ends =
+      neb::Descend(model, Tensor::From<float>({2 * rows, d}, starts), {.path_every = 1});
+  if (!ends.ok()) return ends.status();
   const absl::StatusOr<neb::Image> film =
-      neb::Grid(Tensor::From<float>({2 * rows * columns, model.d()}, cells), model.item_shape(),
-                static_cast<int>(2 * rows), columns, {.title = title, .column_labels = labels});
+      neb::DescentFilm(*ends, Tensor::From<float>({2 * rows, d}, originals), model, {.title = title});
   return film.ok() ? neb::WritePng(path, *film) : film.status();
 }
 

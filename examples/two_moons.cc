@@ -3,12 +3,12 @@
 //   bazel run -c opt //examples:two_moons        # writes two_moons.png
 #include <cstdio>
 #include <string>
-#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_format.h"
+#include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/image.h"
 #include "neb/neb.h"
@@ -28,31 +28,6 @@ using neb::Var;
 // A network on top of a bowl: the bowl wins far away, so that walks come back from everywhere.
 Var Phi(Var y, Params& p) { return 0.5 * squared_norm(y, {1}) + reshape(neb::Mlp(p, y, {128, 128, 1}), {-1}); }
 
-// φ on a grid, as large as the picture needs.
-absl::StatusOr<neb::Field> EnergyField(neb::Model& model) {
-  const int64_t nx = 220, ny = 160;
-  neb::Field field{.values = Tensor({ny, nx}), .x_low = -1.8, .x_high = 2.8, .y_low = -1.4, .y_high = 1.9};
-  std::vector<float> y;
-  for (int64_t i = 0; i < ny; ++i) {
-    for (int64_t j = 0; j < nx; ++j) {
-      const double u = static_cast<double>(j) / (nx - 1), v = static_cast<double>(i) / (ny - 1);
-      y.push_back(static_cast<float>(field.x_low + u * (field.x_high - field.x_low)));
-      y.push_back(static_cast<float>(field.y_low + v * (field.y_high - field.y_low)));
-    }
-  }
-  if (absl::Status s = model.Evaluate(y, {.energy = field.values.data<float>()}); !s.ok()) return s;
-  float lowest = field.values.data<float>()[0];  // energies are known up to a constant
-  for (float v : field.values.data<float>()) lowest = std::min(lowest, v);
-  for (float& v : field.values.data<float>()) v -= lowest;
-  return field;
-}
-
-std::vector<neb::Point> Points(const Tensor& x) {
-  std::vector<neb::Point> points;
-  for (int64_t i = 0; i < x.shape()[0]; ++i) points.push_back({x.at(2 * i), x.at(2 * i + 1)});
-  return points;
-}
-
 absl::Status Run() {
   const absl::StatusOr<neb::Dataset> moons = neb::TwoMoons(/*n=*/10000, /*seed=*/1, {.noise = 0.02});
   if (!moons.ok()) return moons.status();
@@ -69,14 +44,14 @@ absl::Status Run() {
   absl::StatusOr<Tensor> x_hat = walk->Jump();
   if (!x_hat.ok()) return x_hat.status();
 
-  absl::StatusOr<neb::Field> field = EnergyField(*model);
+  absl::StatusOr<neb::Field> field = neb::EnergyField(*model, {-1.8, 2.8, -1.4, 1.9});
   if (!field.ok()) return field.status();
   absl::StatusOr<neb::Image> picture = neb::HeatMap(
       *field, {.title = absl::StrFormat("Two moons: the learned energy and 400 jumps, σ = %g", model->sigma()),
                .value_label = "φ − min φ",
-               .high = 12,
+               .high = neb::kHighEnergy,
                .contours = 10,
-               .points = {{.points = Points(*x_hat)}}});
+               .points = {{.points = neb::PointsOf(*x_hat)}}});
   if (!picture.ok()) return picture.status();
   const std::string path = neb::UserPath(absl::GetFlag(FLAGS_out));
   if (absl::Status s = neb::WritePng(path, *picture); !s.ok()) return s;

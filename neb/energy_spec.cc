@@ -1,6 +1,7 @@
 #include "neb/energy_spec.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "neb/measurements.h"
 #include "neb/safetensors.h"
 #include "nlohmann/json.hpp"
 
@@ -173,13 +175,28 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
     if (!absl::SimpleAtoi(part, &extent)) return fail("metadata \"item_shape\" is not a list of numbers");
     item_shape.push_back(extent);
   }
+  // A joint energy of M measurements says so, and has them as the first extent.
+  int64_t measurements = 1;
+  if (const std::string m = metadata("measurements"); !m.empty()) {
+    if (!absl::SimpleAtoi(m, &measurements) || measurements < 1)
+      return fail("metadata \"measurements\" is not a number");
+  }
+  if (measurements > 1) {
+    if (item_shape.rank() < 2 || item_shape[0] != measurements) {
+      return fail(absl::StrCat("metadata \"item_shape\" does not begin with the ", measurements, " measurements"));
+    }
+    item_shape = autodiff::Shape(item_shape.dims().subspan(1));
+  }
   Scales scales;  // the file's own mean, s and radius win
   const Tensor* const mean = file->Find("mean");
   if (mean == nullptr) return fail("a model of a ready-made energy has a parameter \"mean\"");
   scales.mean = *mean;
   if (!absl::SimpleAtod(metadata("sigma"), &scales.sigma)) return fail("metadata \"sigma\" is not a number");
+  const double sigma = scales.sigma;
+  scales.sigma = sigma / std::sqrt(static_cast<double>(measurements));
   absl::StatusOr<Energy> energy = MakeEnergy(*spec, item_shape, scales);
   if (!energy.ok()) return fail(energy.status().message());
+  if (measurements > 1) energy = JointEnergy(*std::move(energy), measurements, sigma);
   return Model::Load(path, *std::move(energy));
 }
 

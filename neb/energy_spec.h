@@ -46,7 +46,9 @@ std::string ToJson(const EnergySpec& spec);
 // The energy, with its options checked (see energies.h).
 absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Scales& scales);
 
-// Model::Save, with the spec as metadata "energy" beside the caller's own. The spec must be that of the model's energy.
+// Model::Save, with the spec as metadata "energy" beside the caller's own. The spec must be that of the model's energy;
+// of a JointEnergy (measurements.h) that of its mean, with their number as metadata "measurements", and a model whose
+// item_shape has it as the first extent.
 absl::Status SaveModel(const std::string& path, const Model& model, const EnergySpec& spec,
                        std::map<std::string, std::string> metadata = {});
 // Reads what SaveModel wrote, scales included. Errors: as of Model::Load; InvalidArgument for a file without "energy".

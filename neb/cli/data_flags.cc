@@ -8,14 +8,17 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "neb/cli/common_flags.h"
 #include "neb/cli/run_folder.h"
+#include "neb/synthetic.h"
 
-ABSL_FLAG(std::string, data, "",
-          "the data; empty: Fashion-MNIST to train on, otherwise what the model was trained on. An IDX file as MNIST's "
-          "(plain or .gz), a folder of PNG or JPEG files, a .npy array, points "
-          "as .csv; or a synthetic set: two_moons, rings, spirals, swiss_roll, pinwheel, checkerboard, "
-          "eight_gaussians, twenty_five_gaussians, swiss_roll_3d, gaussian_manifold");
+ABSL_FLAG(
+    std::string, data, "",
+    absl::StrCat("the data; empty: Fashion-MNIST to train on, otherwise what the model was trained on. An IDX "
+                 "file as MNIST's (plain or .gz), a folder of PNG or JPEG files, a .npy array, points as .csv; or "
+                 "a synthetic set: ",
+                 absl::StrJoin(neb::SyntheticNames(), ", ")));
 ABSL_FLAG(std::string, held_out, "",
           "what is only measured: a path, or a fraction or number of items to split off; empty: the test file beside "
           "MNIST's training file, fresh points of a synthetic set, else a tenth");

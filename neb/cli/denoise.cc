@@ -101,7 +101,8 @@ absl::Status Report(const RunFolder& folder, const Inputs& inputs, const Tensor&
   const size_t n = inputs.name.size(), d = static_cast<size_t>(inputs.x.shape()[1]);
   const auto row = [d](const Tensor& t, size_t i) { return t.data<float>().subspan(i * d, d); };
   double total = 0, total_noise = 0;
-  absl::PrintF(noisy ? "%-24s %12s\n" : "%-24s %12s %12s %12s\n", "", "φ(y)", "‖y − x‖²", "‖x̂ − x‖²");
+  // Padded by hand: printf counts bytes.
+  absl::PrintF("%24s        φ(y)%s\n", "", noisy ? "" : "   ‖y − x‖²     ‖x̂ − x‖²");
   for (size_t i = 0; i < n; ++i) {
     Json metrics = {{"item", inputs.name[i]}, {"energy", energy[i]}};
     const double noise = SquaredDistance(row(y, i), row(inputs.x, i));

@@ -18,6 +18,10 @@ absl::StatusOr<OpenedModel> OpenModel(const std::string& argument) {
     return absl::NotFoundError(absl::StrCat(file.status().message(), "; `neb train` makes a model"));
   }
   if (!file.ok()) return file.status();
+  if (const auto m = file->metadata.find("measurements"); m != file->metadata.end() && m->second != "1") {
+    return absl::UnimplementedError(
+        absl::StrCat(path, ": a model of ", m->second, " measurements; this command takes models of one"));
+  }
   absl::StatusOr<Model> model = LoadModel(path);
   if (!model.ok()) return model.status();
   return OpenedModel{.path = path, .model = *std::move(model), .metadata = std::move(file->metadata)};

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "neb/dataset.h"
+
 namespace neb {
 
 namespace {
@@ -41,10 +43,18 @@ Tensor GridPoints(const PlaneBox& box, int64_t nx, int64_t ny) {
   return y;
 }
 
-std::vector<Point> PointsOf(const Tensor& x, int64_t most) {
+Tensor SomeRows(const Tensor& x, int64_t most) {
+  const int64_t n = x.shape()[0], count = std::min(most, n);
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < count; ++i) rows.push_back(i * n / count);
+  Tensor some({count, x.shape()[1]});
+  GatherRows(x, rows, some);
+  return some;
+}
+
+std::vector<Point> PointsOf(const Tensor& x) {
   std::vector<Point> points;
-  const int64_t n = std::min(most, x.shape()[0]);
-  for (size_t i = 0; i < static_cast<size_t>(n); ++i) points.push_back(PointAt(x.data<float>(), i));
+  for (size_t i = 0; i < static_cast<size_t>(x.shape()[0]); ++i) points.push_back(PointAt(x.data<float>(), i));
   return points;
 }
 
@@ -91,13 +101,13 @@ absl::StatusOr<Basins> FindBasins(Model& model, const PlaneBox& box, const Basin
 
   const std::vector<Cluster>& clusters = basins.found.clusters;
   basins.attractors = Tensor({static_cast<int64_t>(clusters.size()), 2});
-  basins.marks = {.points = {}, .colour = kInk, .radius = 7};
   for (size_t k = 0; k < clusters.size(); ++k) {
     const Point p = PointAt(basins.descents.y.data<float>(), static_cast<size_t>(clusters[k].representative));
-    basins.marks.points.push_back(p);
+    const Colour colour = SeriesColour(static_cast<int>(k));
+    basins.marks.push_back({.points = {p}, .colour = colour, .radius = 7});
     basins.attractors.set(2 * static_cast<int64_t>(k), p.x);
     basins.attractors.set(2 * static_cast<int64_t>(k) + 1, p.y);
-    basins.starts.push_back({.points = {}, .colour = SeriesColour(static_cast<int>(k)), .radius = 2});
+    basins.starts.push_back({.points = {}, .colour = colour, .radius = 2});
   }
   for (size_t i = 0; i < basins.found.of_row.size(); ++i) {
     const int64_t k = basins.found.of_row[i];

@@ -31,8 +31,11 @@ PlaneBox BoxAround(const Tensor& x, double margin);
 // The nodes of a grid over the box, row after row from below: [ny · nx, 2]; both at least 2.
 Tensor GridPoints(const PlaneBox& box, int64_t nx, int64_t ny);
 
-// Rows of x [n, 2], the first `most` of them.
-std::vector<Point> PointsOf(const Tensor& x, int64_t most = INT64_MAX);
+// At most `most` >= 1 of the rows of x [n, d], evenly spaced among them: data may be sorted.
+Tensor SomeRows(const Tensor& x, int64_t most);
+
+// Rows of x [n, 2].
+std::vector<Point> PointsOf(const Tensor& x);
 
 // φ − min φ on a grid of about `nodes` nodes with one spacing in x and y. (Energies are known up to a constant.)
 absl::StatusOr<Field> EnergyField(Model& model, const PlaneBox& box, autodiff::ThreadPool* pool = nullptr,
@@ -50,7 +53,7 @@ struct Basins {
   Clusters found = {};                // the attractors they lead to
   Tensor attractors = {};             // [clusters, 2]
   std::vector<PointSet> starts = {};  // the grid, coloured by attractor; those that found none are left out
-  PointSet marks = {};                // the attractors
+  std::vector<PointSet> marks = {};   // the attractors in the same colours
 };
 struct BasinsOptions {
   int64_t across = 37;  // starts in x

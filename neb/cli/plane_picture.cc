@@ -1,6 +1,6 @@
 #include "neb/cli/plane_picture.h"
 
-#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,7 +41,10 @@ absl::StatusOr<Image> EnergyPicture(Model& model, const Tensor& x, const PlanePi
   const absl::StatusOr<Basins> basins = FindBasins(model, box, {.pool = options.pool});
   if (!basins.ok()) return basins.status();
   HeatMapOptions look = Look(options, "energy, −∇φ, data, attractors");
-  look.points = {{.points = PointsOf(x, options.points), .radius = 1.5}, basins->marks};
+  look.points = {{.points = PointsOf(SomeRows(x, options.points)), .radius = 1.5}};
+  PointSet attractors{.colour = kInk, .radius = 7};
+  for (const PointSet& mark : basins->marks) attractors.points.push_back(mark.points.front());
+  look.points.push_back(std::move(attractors));
   look.arrows = *std::move(arrows);
   return HeatMap(*field, look);
 }
@@ -53,14 +56,12 @@ absl::StatusOr<Image> BasinsPicture(Model& model, const Tensor& x, const PlanePi
   if (!field.ok()) return field.status();
   absl::StatusOr<Basins> basins = FindBasins(model, box, {.pool = options.pool});
   if (!basins.ok()) return basins.status();
-  const int64_t n = std::min(options.descents, x.shape()[0]);
-  const Tensor few = Tensor::From<float>({n, 2}, x.data<float>().first(static_cast<size_t>(2 * n)));
-  const absl::StatusOr<Descents> descents =
-      Descend(model, NoisyStarts(few, model, options.seed), {.path_every = 1, .pool = options.pool});
+  const Tensor noisy = NoisyStarts(SomeRows(x, options.descents), model, options.seed);
+  const absl::StatusOr<Descents> descents = Descend(model, noisy, {.path_every = 1, .pool = options.pool});
   if (!descents.ok()) return descents.status();
   HeatMapOptions look = Look(options, "basins of the attractors");
   look.points = std::move(basins->starts);
-  look.points.push_back(basins->marks);
+  look.points.insert(look.points.end(), basins->marks.begin(), basins->marks.end());
   look.paths = PathsOf(*descents);
   return HeatMap(*field, look);
 }

@@ -124,7 +124,7 @@ absl::Status Report(const char* energy, const Damage& damage, const Descents& en
   }
   // The padding of printf counts bytes, and σ has two.
   const int width = damage.name.find("σ") == std::string::npos ? 14 : 15;
-  absl::PrintF("  %-8s %-*s %5.1f %%   %5.1f %%  %10d  %10.1f  %s\n", energy, width, damage.name, 100 * close->rate,
+  absl::PrintF("  %-8s %-*s %6.1f %%  %6.1f %%  %10d  %10.1f  %s\n", energy, width, damage.name, 100 * close->rate,
                100 * nearest->rate, found->clusters.size(), iterations, OutcomeSummary(ends));
   std::fflush(stdout);
   Json line = {{"energy", energy},
@@ -278,7 +278,7 @@ absl::Status RunRecall(const std::vector<std::string>& arguments) {
 
   absl::PrintF("%d samples of %s, σ = %.4g. Recalled: the attractor is within %.4g of the sample that was damaged.\n",
                stored.shape()[0], model.item_shape().ToString(), model.sigma(), settings->within);
-  absl::PrintF("  %-8s %-14s %7s   %7s  %10s  %10s  %s\n", "energy", "damage", "recalled", "nearest", "attractors",
+  absl::PrintF("  %-8s %-14s %8s  %8s  %10s  %10s  %s\n", "energy", "damage", "recalled", "nearest", "attractors",
                "iterations", "outcomes");
   std::vector<Descents> learned;
   for (const Damage& damage : *damages) {

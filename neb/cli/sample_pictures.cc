@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "neb/cli/items.h"
 #include "neb/cli/plane.h"
 #include "neb/image_grid.h"
 #include "neb/plot.h"
@@ -15,17 +16,14 @@ using autodiff::Shape;
 absl::StatusOr<Image> JumpsGrid(const Tensor& jumps, const Shape& item_shape, const std::vector<int64_t>& iterations) {
   constexpr int64_t kColumns = 16, kRows = 10;
   const int64_t times = jumps.shape()[0], chains = std::min(kRows, jumps.shape()[1]), d = jumps.shape()[2];
-  const int64_t rows_each = std::clamp<int64_t>((times + kColumns - 1) / kColumns, 1, kRows / chains);
-  const int64_t shown = std::min(times, rows_each * kColumns), columns = std::min(shown, kColumns);
+  const int64_t rows_each = std::clamp<int64_t>(times / kColumns, 1, kRows / chains);
+  const int64_t columns = std::min(times, kColumns), places = rows_each * columns;  // at most `times` of them
   Tensor cells({chains * rows_each * columns, d});
   std::vector<std::string> row_labels, column_labels;
   const std::span<float> out = cells.data<float>();
-  // A last row that is not full is filled with the last jump's neighbours: times are spread over all cells.
-  const int64_t places = rows_each * columns;
-  const auto time_of = [&](int64_t place) { return (place + 1) * times / places - 1; };
   for (int64_t chain = 0; chain < chains; ++chain) {
     for (int64_t place = 0; place < places; ++place) {
-      const int64_t time = std::max<int64_t>(0, time_of(place));
+      const int64_t time = (place + 1) * times / places - 1;
       const auto from = static_cast<size_t>((time * jumps.shape()[1] + chain) * d);
       const std::span<const float> jump = jumps.data<float>().subspan(from, static_cast<size_t>(d));
       std::copy(jump.begin(), jump.end(), out.begin() + static_cast<std::ptrdiff_t>((chain * places + place) * d));
@@ -89,7 +87,7 @@ absl::StatusOr<Image> PlaneWalk(Model& model, const Tensor& jumps, const Tensor&
                   .value_label = "φ − min φ",
                   .high = kHighEnergy,
                   .contours = 12,
-                  .points = {{.points = PointsOf(jumps, kMostJumps), .radius = 2}},
+                  .points = {{.points = PointsOf(EvenRows(jumps, kMostJumps)), .radius = 2}},
                   .paths = {{.points = PointsOf(path)}},
                   .width = 720});
 }

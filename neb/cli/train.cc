@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "autodiff/parallel.h"
 #include "neb/cli/command.h"
 #include "neb/cli/common_flags.h"
@@ -30,11 +31,13 @@
 #include "neb/energy_spec.h"
 #include "neb/image.h"
 #include "neb/neb.h"
+#include "neb/version.h"
 #include "nlohmann/json.hpp"
 
 ABSL_FLAG(std::string, energy, "",
-          "the form of φ: mlp, product_of_experts, conv, residual_mlp or residual_conv, or JSON with the form's "
-          "options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: residual_mlp for images, else mlp");
+          absl::StrCat("the form of φ: ", absl::StrJoin(neb::EnergyForms(), ", "),
+                       "; or JSON with the form's options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: "
+                       "residual_mlp for images, else mlp"));
 ABSL_FLAG(std::string, sigma, "",
           "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
           "multiple, 1.5*sigma_c; empty: 0.3 for images, else a fifth of the data's standard deviation");
@@ -43,6 +46,7 @@ ABSL_FLAG(double, minutes, 0, "trains for about so long instead, in as many step
 ABSL_FLAG(int64_t, batch, 128, "items in a minibatch");
 ABSL_FLAG(double, lr, 1e-3, "peak learning rate");
 ABSL_FLAG(double, ema, 0.999, "decay of the running average of the parameters, which is the model; 0: no average");
+ABSL_FLAG(int64_t, measurements, 1, "M > 1: the energy is that of M noisy copies of each item side by side");
 ABSL_FLAG(std::string, far_fraction, "auto",
           "share of each minibatch that is moved off the data, so that walks find back; auto: 0.0625 for images, else "
           "0");
@@ -56,6 +60,7 @@ using Json = nlohmann::ordered_json;
 constexpr double kImageSigma = 0.3;
 constexpr double kPointSigma = 0.2;  // of the data's standard deviation
 constexpr double kImageFarFraction = 0.0625;
+constexpr int64_t kMaxMeasurements = 1000;
 
 // --- Flags ---
 
@@ -68,7 +73,7 @@ struct Flags {
   TrainOptions train = {};
 };
 
-absl::Status OutOfRange(const char* flag, const char* range, double got) {
+absl::Status OutOfRange(const char* flag, const std::string& range, double got) {
   return absl::InvalidArgumentError(absl::StrCat("--", flag, " must be ", range, ", got ", got));
 }
 
@@ -84,12 +89,17 @@ absl::StatusOr<Flags> ReadFlags() {
                  .batch = absl::GetFlag(FLAGS_batch),
                  .learning_rate = absl::GetFlag(FLAGS_lr),
                  .adam = {.ema_decay = absl::GetFlag(FLAGS_ema)},
+                 .measurements = absl::GetFlag(FLAGS_measurements),
                  .seed = absl::GetFlag(FLAGS_seed)};
   const TrainOptions& t = flags.train;
   if (t.steps < 0) return OutOfRange("steps", ">= 0", static_cast<double>(t.steps));
   if (t.batch < 1) return OutOfRange("batch", ">= 1", static_cast<double>(t.batch));
   if (!(t.learning_rate > 0 && std::isfinite(t.learning_rate))) return OutOfRange("lr", "positive", t.learning_rate);
   if (!(t.adam.ema_decay >= 0 && t.adam.ema_decay < 1)) return OutOfRange("ema", "in [0, 1)", t.adam.ema_decay);
+  if (t.measurements < 1 || t.measurements > kMaxMeasurements) {
+    return OutOfRange("measurements", absl::StrCat("in [1, ", kMaxMeasurements, "]"),
+                      static_cast<double>(t.measurements));
+  }
   if (!(flags.minutes >= 0 && std::isfinite(flags.minutes))) return OutOfRange("minutes", ">= 0", flags.minutes);
   if (double share = 0;
       flags.far_fraction != "auto" && !(absl::SimpleAtod(flags.far_fraction, &share) && share >= 0 && share <= 0.5)) {
@@ -118,7 +128,7 @@ bool IsImages(const Dataset& data) {
 
 std::string ItemName(const Dataset& data) { return IsImages(data) ? "image" : "point"; }
 
-// σ, and a line that says where it comes from, empty when the user gave it.
+// σ, and half a line that says where it comes from, empty when the user gave it.
 struct Sigma {
   double value = 0;
   std::string why = {};
@@ -149,11 +159,29 @@ struct Run {
   TrainHeldOut data;
   Sigma sigma;
   EnergySpec spec;
+
+  // M noisy copies of an item are as good as one at this level.
+  double effective_sigma() const { return sigma.value / std::sqrt(static_cast<double>(flags.train.measurements)); }
 };
+
+// The untrained model.
+absl::StatusOr<Model> CreateModel(const Run& run) {
+  const Dataset& train = run.data.train;
+  const int64_t measurements = run.flags.train.measurements;
+  absl::StatusOr<Energy> energy = MakeEnergy(run.spec, train.item_shape, MeasureScales(train.x, run.effective_sigma()));
+  if (!energy.ok()) return absl::InvalidArgumentError(absl::StrCat("--energy: ", energy.status().message()));
+  if (measurements == 1) return Model::Create(*energy, train.item_shape, run.sigma.value, run.flags.train.seed);
+  std::vector<int64_t> shape = {measurements};
+  shape.insert(shape.end(), train.item_shape.begin(), train.item_shape.end());
+  return Model::Create(JointEnergy(*std::move(energy), measurements, run.sigma.value), autodiff::Shape(shape),
+                       run.sigma.value, run.flags.train.seed);
+}
 
 // What the model file knows besides the model itself: enough to use it, and to train it again.
 std::map<std::string, std::string> Metadata(const Run& run, const TrainOptions& options, double held_out_loss) {
-  return {{"data", ToJson(run.flags.source)},
+  return {{"neb", kVersion},
+          {"data", ToJson(run.flags.source)},
+          {"measurements", absl::StrCat(options.measurements)},
           {"training_items", absl::StrCat(run.data.train.size())},
           {"steps", absl::StrCat(options.steps)},
           {"batch", absl::StrCat(options.batch)},
@@ -167,13 +195,15 @@ std::map<std::string, std::string> Metadata(const Run& run, const TrainOptions& 
 Json Settings(const Run& run, const TrainOptions& options, int threads) {
   const autodiff::Shape& shape = run.data.train.item_shape;
   return {{"command", "train"},
+          {"neb", kVersion},
           {"data", Json::parse(ToJson(run.flags.source))},
           {"item_shape", std::vector<int64_t>(shape.begin(), shape.end())},
           {"training_items", run.data.train.size()},
           {"held_out_items", run.data.held_out.size()},
           {"energy", Json::parse(ToJson(run.spec))},
           {"sigma", run.sigma.value},
-          {"sigma_from", run.sigma.why},
+          {"sigma_from", run.sigma.why.empty() ? "--sigma" : run.sigma.why},
+          {"measurements", options.measurements},
           {"steps", options.steps},
           {"batch", options.batch},
           {"learning_rate", options.learning_rate},
@@ -241,11 +271,11 @@ void PrintLosses(const Run& run, double loss, const std::vector<Reference>& refe
               ItemName(run.data.train).c_str(), static_cast<long long>(d),
               IsImages(run.data.train) ? "pixels" : "coordinates", static_cast<long long>(run.data.held_out.size()),
               ItemName(run.data.train).c_str());
-  std::printf("  this energy       %10.5g\n", loss);
+  std::printf("  this energy       %#10.5g\n", loss);
   for (const Reference& r : references) {
     // The padding of printf counts bytes.
     const int width = r.name.find("σ²") == std::string::npos ? 16 : 18;
-    std::printf("  %-*s  %10.5g", width, r.name.c_str(), r.loss);
+    std::printf("  %-*s  %#10.5g", width, r.name.c_str(), r.loss);
     std::printf(r.standard_error > 0 ? " ± %.2g\n" : "\n", r.standard_error);
   }
 }
@@ -272,13 +302,13 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
                                                                               : "mlp");
   if (!spec.ok()) return spec.status();
   run.spec = *std::move(spec);
-  const absl::StatusOr<Energy> energy = MakeEnergy(run.spec, train.item_shape, MeasureScales(train.x, run.sigma.value));
-  if (!energy.ok()) return absl::InvalidArgumentError(absl::StrCat("--energy: ", energy.status().message()));
-  absl::StatusOr<Model> model = Model::Create(*energy, train.item_shape, run.sigma.value, run.flags.train.seed);
+  absl::StatusOr<Model> model = CreateModel(run);
   if (!model.ok()) return model.status();
 
   TrainOptions options = run.flags.train;
   options.pool = &pool;
+  // Points are cheap to measure, and may be sorted.
+  if (!IsImages(train)) options.held_out_samples = run.data.held_out.size();
   options.far_fraction = IsImages(train) ? kImageFarFraction : 0;
   if (run.flags.far_fraction != "auto" && !absl::SimpleAtod(run.flags.far_fraction, &options.far_fraction)) {
     return absl::InternalError("--far_fraction was checked");
@@ -292,8 +322,13 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
               static_cast<long long>(train.size()), static_cast<long long>(run.data.held_out.size()),
               ItemName(train).c_str(), train.item_shape.ToString().c_str());
   std::printf("σ = %.4g%s\n", run.sigma.value, run.sigma.why.empty() ? "" : (", " + run.sigma.why).c_str());
-  std::printf("%s, %lld parameters; %d threads\n", ToJson(run.spec).c_str(),
-              static_cast<long long>(model->params().num_trainable()), pool.threads());
+  if (options.measurements > 1) {
+    std::printf("%lld measurements of each %s: together as good as one at σ/√%lld = %.4g\n",
+                static_cast<long long>(options.measurements), ItemName(train).c_str(),
+                static_cast<long long>(options.measurements), run.effective_sigma());
+  }
+  std::printf("%s, %lld parameters; %d thread%s\n", ToJson(run.spec).c_str(),
+              static_cast<long long>(model->params().num_trainable()), pool.threads(), pool.threads() == 1 ? "" : "s");
   if (run.flags.minutes > 0) {
     const absl::StatusOr<double> seconds = SecondsPerStep(*model, train.x, options);
     if (!seconds.ok()) return seconds.status();
@@ -307,12 +342,12 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   const absl::StatusOr<TrainResult> result = TrainAndSave(run, *out, options, *model);
   if (!result.ok()) return result.status();
   const absl::StatusOr<double> loss =
-      MeasureLoss(*model, run.data.held_out.x, run.data.held_out.size(), options.seed, &pool);
+      MeasureLoss(*model, run.data.held_out.x, run.data.held_out.size(), options.seed, &pool, options.measurements);
   if (!loss.ok()) return loss.status();
   absl::Status saved = SaveModel(out->Path("model.safetensors"), *model, run.spec, Metadata(run, options, *loss));
   if (!saved.ok()) return saved;
   const absl::StatusOr<std::vector<Reference>> references =
-      References(run.data, run.flags.source, run.sigma.value, &pool);
+      References(run.data, run.flags.source, run.effective_sigma(), &pool);
   if (!references.ok()) return references.status();
   const absl::StatusOr<std::string> pictures = DrawPictures(run, *out, options, *result, *references, *model);
   if (!pictures.ok()) return pictures.status();
