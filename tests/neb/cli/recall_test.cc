@@ -44,8 +44,12 @@ TEST(RecallCommand, OneBowlForgetsWhereTheExactEnergyRecalls) {
   for (const json& line : metrics) {
     EXPECT_EQ(line["converged"], 4) << line;
     const bool exact = line["energy"] == "exact", noise = line["damage"] == "noise 1σ" || line["damage"] == "none";
-    if (!exact) EXPECT_EQ(line["attractors"], 1) << line;
-    if (exact && noise) EXPECT_EQ(line["recalled"], 1) << line;
+    if (!exact) {
+      EXPECT_EQ(line["attractors"], 1) << line;
+    }
+    if (exact && noise) {
+      EXPECT_EQ(line["recalled"], 1) << line;
+    }
   }
   const Tensor attractors = *ReadNpy(out + "/attractors.npy");
   ASSERT_EQ(attractors.shape(), (Shape{1, 6, 5, 1}));
