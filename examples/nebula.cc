@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -15,11 +17,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "neb/cli/descent_report.h"
 #include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/dataset.h"
 #include "neb/image.h"
-#include "neb/image_grid.h"
 #include "neb/known_energies.h"
 #include "neb/neb.h"
 #include "neb/plot.h"
@@ -58,21 +60,7 @@ absl::StatusOr<std::vector<double>> Sigmas(std::vector<double> otherwise) {
   return sigmas.empty() ? otherwise : sigmas;
 }
 
-void PrintOutcomes(const neb::Descents& descents) {
-  int64_t counts[4] = {}, most = 0;
-  double total = 0;
-  for (const neb::Descent& row : descents.rows) {
-    ++counts[static_cast<int>(row.outcome)];
-    total += static_cast<double>(row.evaluations) / static_cast<double>(descents.rows.size());
-    most = std::max(most, row.evaluations);
-  }
-  for (const auto outcome :
-       {neb::Outcome::kConverged, neb::Outcome::kOutOfEvaluations, neb::Outcome::kRunAway, neb::Outcome::kStalled}) {
-    const auto count = static_cast<int>(counts[static_cast<int>(outcome)]);
-    if (count > 0) std::printf("  %d %s", count, neb::Name(outcome));
-  }
-  std::printf("; %.0f evaluations each, at most %d\n", total, static_cast<int>(most));
-}
+void PrintOutcomes(const neb::Descents& descents) { std::printf("  %s\n", neb::OutcomeSummary(descents).c_str()); }
 
 // --- In the plane ---
 
@@ -167,44 +155,22 @@ absl::Status Report(const char* energy, const char* damage, neb::Model& model, c
   return absl::OkStatus();
 }
 
-// Frames of a film: where a path is at these times of the flow, and at its end.
-const std::vector<double> kTimes = {0, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8};  // in units of σ²
-void AppendFilm(const neb::DescentPath& path, double sigma, size_t d, std::vector<float>& cells) {
-  for (size_t frame = 0; frame <= kTimes.size(); ++frame) {
-    size_t k = path.time.size() - 1;
-    if (frame < kTimes.size()) {
-      const double time = kTimes[frame] * sigma * sigma;
-      k = static_cast<size_t>(std::upper_bound(path.time.begin(), path.time.end(), time) - path.time.begin()) - 1;
-    }
-    const auto at = path.y.begin() + static_cast<std::ptrdiff_t>(k * d);
-    cells.insert(cells.end(), at, at + static_cast<std::ptrdiff_t>(d));
-  }
-}
-
-// A few descents, the noisy and the occluded in turn, each beside the image that was stored.
+// A few descents, first the noisy and then the occluded, each beside the image that was stored.
 absl::Status WriteFilm(const std::string& path, const std::string& title, neb::Model& model, const Tensor& stored,
                        const Tensor& noisy, const Tensor& occluded) {
-  const int64_t rows = std::min<int64_t>(5, stored.shape()[0]);
-  const size_t d = static_cast<size_t>(model.d());
-  std::vector<float> cells;
+  const int64_t rows = std::min<int64_t>(5, stored.shape()[0]), d = model.d();
+  std::vector<float> starts, originals;
   for (const Tensor* start : {&noisy, &occluded}) {
-    const Tensor few =
-        Tensor::From<float>({rows, model.d()}, start->data<float>().subspan(0, static_cast<size_t>(rows) * d));
-    const absl::StatusOr<neb::Descents> ends = neb::Descend(model, few, {.path_every = 1});
-    if (!ends.ok()) return ends.status();
-    for (size_t i = 0; i < static_cast<size_t>(rows); ++i) {
-      AppendFilm(ends->rows[i].path, model.sigma(), d, cells);
-      const std::span<const float> original = stored.data<float>().subspan(i * d, d);
-      cells.insert(cells.end(), original.begin(), original.end());
+    for (const auto& [from, to] : {std::pair{start, &starts}, {&stored, &originals}}) {
+      const std::span<const float> few = from->data<float>().first(static_cast<size_t>(rows * d));
+      to->insert(to->end(), few.begin(), few.end());
     }
   }
-  std::vector<std::string> labels;
-  for (double t : kTimes) labels.push_back(absl::StrFormat("%gσ²", t));
-  labels.insert(labels.end(), {"end", "stored"});
-  const int columns = static_cast<int>(labels.size());
+  const absl::StatusOr<neb::Descents> ends =
+      neb::Descend(model, Tensor::From<float>({2 * rows, d}, starts), {.path_every = 1});
+  if (!ends.ok()) return ends.status();
   const absl::StatusOr<neb::Image> film =
-      neb::Grid(Tensor::From<float>({2 * rows * columns, model.d()}, cells), model.item_shape(),
-                static_cast<int>(2 * rows), columns, {.title = title, .column_labels = labels});
+      neb::DescentFilm(*ends, Tensor::From<float>({2 * rows, d}, originals), model, {.title = title});
   return film.ok() ? neb::WritePng(path, *film) : film.status();
 }
 

@@ -15,12 +15,14 @@
 #include "neb/measure_loss.h"       // IWYU pragma: export
 #include "neb/measurements.h"       // IWYU pragma: export
 #include "neb/model.h"              // IWYU pragma: export
+#include "neb/nearest_labels.h"     // IWYU pragma: export
 #include "neb/nebula.h"             // IWYU pragma: export
 #include "neb/optimizer.h"          // IWYU pragma: export
 #include "neb/residual_denoiser.h"  // IWYU pragma: export
 #include "neb/sample_quality.h"     // IWYU pragma: export
 #include "neb/scales.h"             // IWYU pragma: export
 #include "neb/stability.h"          // IWYU pragma: export
+#include "neb/stream_trajectory.h"  // IWYU pragma: export
 #include "neb/trainer.h"            // IWYU pragma: export
 #include "neb/trajectory.h"         // IWYU pragma: export
 #include "neb/walk.h"               // IWYU pragma: export

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "neb/csv.h"
 #include "neb/idx.h"
@@ -55,6 +56,21 @@ absl::StatusOr<Dataset> ReadNpyItems(const std::string& path, int64_t max_items)
   return data;
 }
 
+// Without ".gz" at its end.
+fs::path PlainName(const fs::path& path) {
+  return path.extension() == ".gz" ? fs::path(path).replace_extension() : path;
+}
+
+// The file, plain or gzip, the preferred kind first.
+std::optional<std::string> Existing(const fs::path& plain, bool prefer_gzip) {
+  const fs::path gzip = plain.string() + ".gz";
+  std::error_code ignored;
+  for (const fs::path& file : {prefer_gzip ? gzip : plain, prefer_gzip ? plain : gzip}) {
+    if (fs::exists(file, ignored)) return file.string();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<Dataset> ReadData(const std::string& path, const ReadOptions& options) {
@@ -74,17 +90,18 @@ absl::StatusOr<Dataset> ReadData(const std::string& path, const ReadOptions& opt
 }
 
 std::optional<std::string> HeldOutSibling(const std::string& train_path) {
-  const fs::path path(train_path);
+  const fs::path path = PlainName(train_path);
+  if (path.filename() != "train-images-idx3-ubyte") return std::nullopt;
+  return Existing(path.parent_path() / "t10k-images-idx3-ubyte", path != train_path);
+}
+
+std::optional<std::string> LabelsSibling(const std::string& images_path) {
+  constexpr absl::string_view kImages = "-images-idx3-ubyte";
+  const fs::path path = PlainName(images_path);
   const std::string file = path.filename().string();
-  if (file != "train-images-idx3-ubyte" && file != "train-images-idx3-ubyte.gz") return std::nullopt;
-  const bool gzip = path.extension() == ".gz";
-  const fs::path plain_sibling = path.parent_path() / "t10k-images-idx3-ubyte";
-  const fs::path gzip_sibling = path.parent_path() / "t10k-images-idx3-ubyte.gz";
-  std::error_code ignored;
-  for (const fs::path& sibling : {gzip ? gzip_sibling : plain_sibling, gzip ? plain_sibling : gzip_sibling}) {
-    if (fs::exists(sibling, ignored)) return sibling.string();
-  }
-  return std::nullopt;
+  if (!absl::EndsWith(file, kImages)) return std::nullopt;
+  const std::string name = file.substr(0, file.size() - kImages.size());
+  return Existing(path.parent_path() / (name + "-labels-idx1-ubyte"), path != images_path);
 }
 
 }  // namespace neb

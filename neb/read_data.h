@@ -35,6 +35,9 @@ absl::StatusOr<Dataset> ReadData(const std::string& path, const ReadOptions& opt
 // file.
 std::optional<std::string> HeldOutSibling(const std::string& train_path);
 
+// The labels of such images: ".../NAME-labels-idx1-ubyte[.gz]" for ".../NAME-images-idx3-ubyte[.gz]", likewise.
+std::optional<std::string> LabelsSibling(const std::string& images_path);
+
 }  // namespace neb
 
 #endif  // NEB_NEB_READ_DATA_H_

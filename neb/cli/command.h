@@ -32,8 +32,12 @@ struct Command {
 // `--help` and `COMMAND --help` on standard output.
 int RunCommands(const std::vector<const Command*>& commands, int argc, char** argv);
 
-extern const Command kTrain;  // train.cc
-extern const Command kInfo;   // info.cc
+extern const Command kTrain;    // train.cc
+extern const Command kSample;   // sample.cc
+extern const Command kDenoise;  // denoise.cc
+extern const Command kRecall;   // recall.cc
+extern const Command kSpheres;  // spheres.cc
+extern const Command kInfo;     // info.cc
 
 }  // namespace neb
 

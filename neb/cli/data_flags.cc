@@ -13,10 +13,12 @@
 #include "neb/cli/run_folder.h"
 #include "neb/synthetic.h"
 
-ABSL_FLAG(std::string, data, neb::kFashionMnist,
-          absl::StrCat("what to learn: an IDX file as MNIST's (plain or .gz), a folder of PNG or JPEG files, a .npy "
-                       "array, points as .csv; or a synthetic set: ",
-                       absl::StrJoin(neb::SyntheticNames(), ", ")));
+ABSL_FLAG(
+    std::string, data, "",
+    absl::StrCat("the data; empty: Fashion-MNIST to train on, otherwise what the model was trained on. An IDX "
+                 "file as MNIST's (plain or .gz), a folder of PNG or JPEG files, a .npy array, points as .csv; or "
+                 "a synthetic set: ",
+                 absl::StrJoin(neb::SyntheticNames(), ", ")));
 ABSL_FLAG(std::string, held_out, "",
           "what is only measured: a path, or a fraction or number of items to split off; empty: the test file beside "
           "MNIST's training file, fresh points of a synthetic set, else a tenth");
@@ -39,7 +41,8 @@ std::string AbsolutePath(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<DataSource> DataSourceFlags() {
-  DataSource source{.data = absl::GetFlag(FLAGS_data),
+  const std::string data = absl::GetFlag(FLAGS_data);
+  DataSource source{.data = data.empty() ? kFashionMnist : data,
                     .held_out = absl::GetFlag(FLAGS_held_out),
                     .size = absl::GetFlag(FLAGS_size),
                     .max_items = absl::GetFlag(FLAGS_max_items),

@@ -2,8 +2,13 @@
 #ifndef NEB_NEB_CLI_DATA_FLAGS_H_
 #define NEB_NEB_CLI_DATA_FLAGS_H_
 
+#include <string>
+
+#include "absl/flags/declare.h"
 #include "absl/status/statusor.h"
 #include "neb/cli/data_source.h"
+
+ABSL_DECLARE_FLAG(std::string, data);  // empty: not given
 
 namespace neb {
 

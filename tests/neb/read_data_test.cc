@@ -104,5 +104,20 @@ TEST(HeldOutSiblingTest, FindsTheFileBesideTheTrainingImages) {
   EXPECT_EQ(HeldOutSibling(folder), std::nullopt);
 }
 
+TEST(LabelsSiblingTest, FindsTheLabelsOfTrainingAndTestImages) {
+  const std::string folder = NewFolder("d");
+  for (const std::string name : {"train", "t10k", "emnist-letters-train"}) {
+    const std::string images = folder + "/" + name + "-images-idx3-ubyte";
+    const std::string labels = folder + "/" + name + "-labels-idx1-ubyte";
+    EXPECT_EQ(LabelsSibling(images), std::nullopt);
+    Spill(labels + ".gz", "");
+    EXPECT_EQ(LabelsSibling(images), labels + ".gz");
+    Spill(labels, "");
+    EXPECT_EQ(LabelsSibling(images), labels);
+    EXPECT_EQ(LabelsSibling(images + ".gz"), labels + ".gz");
+    EXPECT_EQ(LabelsSibling(labels), std::nullopt);
+  }
+}
+
 }  // namespace
 }  // namespace neb

@@ -191,7 +191,6 @@ TEST(TrainMistake, OneLineEach) {
     std::string flags, expected;
   };
   const std::vector<Case> cases = {
-      {"--data=", "no file and no synthetic set is called \"\""},
       {"--data=two_mons", "two_moons, rings"},
       {"--data=" + data + "/none", "No such file"},
       {"--data=" + data + "/broken.npy", "broken.npy"},
