@@ -20,7 +20,7 @@
 namespace autodiff {
 
 // --- Elementwise, from the table elementwise.inc, whose `oracle` column is the formula ---
-//   neg abs sign square sqrt rsqrt reciprocal exp expm1 log log1p sin cos tanh sigmoid softplus relu       (x)
+//   neg abs sign square sqrt rsqrt reciprocal exp expm1 log log1p sin cos tanh sigmoid softplus erf relu   (x)
 //   add sub mul div pow maximum minimum equal not_equal less less_equal greater greater_equal              (a, b)
 //   where                                                                                                  (c, a, b)
 #define UNARY(name, ...) Var name(Arg x);

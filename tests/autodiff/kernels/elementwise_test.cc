@@ -39,6 +39,7 @@ double MaxUlp(Elementwise op) {
     case Elementwise::cos:
     case Elementwise::tanh:
     case Elementwise::sigmoid:
+    case Elementwise::erf:
       return 3;
     default:
       return 2;
