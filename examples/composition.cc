@@ -2,7 +2,8 @@
 //
 //   bazel run -c opt //examples:composition          # writes composition.png
 //
-// For each composition, the moments of a walk beside those of exp(−φ) summed over the picture.
+// For each composition, the moments of a walk beside those of exp(−φ), summed over a grid. They differ for the cold
+// one: barriers grow with φ, and chains stay in the blob where they came down.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -71,8 +72,8 @@ Moments Exact(const neb::Field& field) {
   for (int64_t i = 0; i < ny; ++i) {
     for (int64_t j = 0; j < nx; ++j) {
       m.Add(std::exp(-field.values.at(i * nx + j)),
-            kWindow.x_low + (kWindow.x_high - kWindow.x_low) * static_cast<double>(j) / static_cast<double>(nx - 1),
-            kWindow.y_low + (kWindow.y_high - kWindow.y_low) * static_cast<double>(i) / static_cast<double>(ny - 1));
+            field.x_low + (field.x_high - field.x_low) * static_cast<double>(j) / static_cast<double>(nx - 1),
+            field.y_low + (field.y_high - field.y_low) * static_cast<double>(i) / static_cast<double>(ny - 1));
     }
   }
   return m;
@@ -85,15 +86,17 @@ absl::Status Run() {
       {"φ₁ + φ₂: their product", neb::Sum({{"blobs", Blobs()}, {"bar", Bar()}})},
       {"mixture: their mean", Mixture(Blobs(), Bar())},
       {"φ₁ / 4: hot", neb::Scale(0.25, Blobs())},
-      {"4 (φ₁ + φ₂): cold", neb::Scale(4, neb::Sum({{"blobs", Blobs()}, {"bar", Bar()}}))},
+      {"2 (φ₁ + φ₂): cold", neb::Scale(2, neb::Sum({{"blobs", Blobs()}, {"bar", Bar()}}))},
   };
   std::vector<neb::Image> panels;
-  std::printf("%-26s %26s   %26s   acceptance\n", "", "E y₁, E y₂, E ‖y‖²: exact", "of 4000 chains");
+  std::printf("   E y₁     E y₂   E ‖y‖²:  exact, and of 4000 chains    accepted\n");
   for (const Composition& c : compositions) {
     absl::StatusOr<neb::Model> model = neb::Model::Create(c.energy, {2}, kSigma);
     if (!model.ok()) return model.status();
-    const absl::StatusOr<neb::Field> field = examples::EnergyField(*model, kWindow, 201, 201);
+    const absl::StatusOr<neb::Field> field = examples::EnergyField(*model, kWindow, 150, 150);
     if (!field.ok()) return field.status();
+    const absl::StatusOr<neb::Field> wide = examples::EnergyField(*model, {-10, 10, -10, 10}, 201, 201);
+    if (!wide.ok()) return wide.status();
     // MALA samples the composed density without bias; starts all over the picture find every blob.
     Tensor start({4000, 2});
     autodiff::FillUniform({.seed = 1, .stream = autodiff::kStarts}, 0, start.data<float>());
@@ -101,15 +104,16 @@ absl::Status Run() {
     absl::StatusOr<neb::Walk> walk =
         neb::Walk::Create(*model, start, {.sampler = neb::Sampler::kMala, .step_size = 1.5 * kSigma});
     if (!walk.ok()) return walk.status();
-    if (absl::Status s = walk->Run(2000); !s.ok()) return s;
-    const Moments exact = Exact(*field);
+    absl::Status s = walk->BurnIn(500);
+    s.Update(walk->Run(1000));
+    if (!s.ok()) return s;
+    const Moments exact = Exact(*wide);
     Moments seen;
     for (const neb::Point& y : examples::PointsOf(walk->y())) seen.Add(1, y.x, y.y);
-    std::printf("%-26s", c.title);
     for (const Moments& m : {exact, seen}) {
-      std::printf("  %8.3f %8.3f %8.3f", m.y1 / m.mass, m.y2 / m.mass, m.squares / m.mass);
+      std::printf(" %7.3f  %7.3f  %7.3f   ", m.y1 / m.mass, m.y2 / m.mass, m.squares / m.mass);
     }
-    std::printf("   %.2f\n", walk->mean_acceptance());
+    std::printf("  %.2f   %s\n", walk->mean_acceptance(), c.title);
 
     std::vector<neb::Point> some = examples::PointsOf(walk->y());
     some.resize(300);
