@@ -34,6 +34,14 @@ double Error(const Tensor& x, const Tensor& estimate) {
   return sum / static_cast<double>(x.shape()[0]);
 }
 
+// One row in sixteen, to draw: the points of the moons are in their order along them.
+std::vector<neb::Point> Some(const Tensor& x) {
+  const std::vector<neb::Point> all = examples::PointsOf(x);
+  std::vector<neb::Point> some;
+  for (size_t i = 0; i < all.size(); i += 16) some.push_back(all[i]);
+  return some;
+}
+
 absl::Status Run() {
   const absl::StatusOr<neb::Dataset> train = neb::TwoMoons(/*n=*/10000, /*seed=*/1, {.noise = 0.02});
   const absl::StatusOr<neb::Dataset> fresh = neb::TwoMoons(/*n=*/4000, /*seed=*/2, {.noise = 0.02});
@@ -69,8 +77,7 @@ absl::Status Run() {
     if (!exact.ok()) return exact.status();
     const absl::StatusOr<neb::Field> field = examples::EnergyField(*exact, {-2.2, 3.2, -1.8, 2.3}, 120, 91);
     if (!field.ok()) return field.status();
-    std::vector<neb::Point> means = examples::PointsOf(mean), estimates = examples::PointsOf(x_hat);
-    means.resize(250), estimates.resize(250);
+    const std::vector<neb::Point> means = Some(mean), estimates = Some(x_hat);
     const absl::StatusOr<neb::Image> panel =
         neb::HeatMap(*field, {.title = absl::StrFormat("M = %d: the mean (white), x̂ (orange)", m),
                               .high = 10,

@@ -32,7 +32,9 @@ absl::Status Use(const Tensor& x) {
   Tensor start = neb::UniformStarts(/*chains=*/500, *model, /*seed=*/1);
   absl::StatusOr<neb::Walk> walk = neb::Walk::Create(*model, start, {.sampler = neb::Sampler::kMala});
   if (!walk.ok()) return walk.status();
-  if (absl::Status s = walk->BurnIn(500); !s.ok()) return s;
+  absl::Status walked = walk->BurnIn(500);  // MALA finds its step
+  walked.Update(walk->Run(500));
+  if (!walked.ok()) return walked;
   absl::StatusOr<Tensor> x_hat = walk->Jump();                               // [500, 2]
   absl::StatusOr<neb::Descents> memories = neb::Descend(*model, start, {});  // ends where ∇φ = 0
   if (!x_hat.ok()) return x_hat.status();
