@@ -1,6 +1,6 @@
 // Images of which one half is known, completed by walks on which that half is clamped.
 //
-//   bazel run -c opt //examples:inpainting             # trains for about a minute, writes inpainting.png
+//   bazel run -c opt //examples:inpainting             # trains for less than a minute, writes inpainting.png
 //   bazel run -c opt //examples:inpainting -- --steps=10000
 #include <algorithm>
 #include <cstdint>
@@ -24,7 +24,7 @@ ABSL_FLAG(std::string, images, "/usr/share/datasets/fashion-mnist/train-images-i
           "an IDX file (plain or .gz), or a folder of PNG or JPEG files of one size");
 ABSL_FLAG(std::string, out, "inpainting.png", "the picture to write");
 ABSL_FLAG(double, sigma, 0.4, "standard deviation of the noise");
-ABSL_FLAG(int64_t, steps, 2000, "minibatches to train on");
+ABSL_FLAG(int64_t, steps, 1200, "minibatches to train on");
 ABSL_FLAG(int64_t, iterations, 400, "of the walks");
 
 namespace {
