@@ -53,7 +53,7 @@ absl::Status Run() {
   double n = 0, mean = 0, squares = 0, jumps = 0;
   std::vector<neb::Point> points, estimates;
   const neb::WalkSchedule schedule{.burn_in = 200, .iterations = 300, .keep_every = 10};
-  const absl::Status done = neb::Observe(*walk, schedule, [&](const neb::Snapshot& at) {
+  absl::Status done = neb::Observe(*walk, schedule, [&](const neb::Snapshot& at) {
     const Tensor y = neb::FillIn(*at.y, *known);  // what the walk holds in y₁ means nothing
     Tensor x_hat(y.shape());
     if (absl::Status s = model->Evaluate(y.data<float>(), {.x_hat = x_hat.data<float>()}); !s.ok()) return s;
