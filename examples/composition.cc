@@ -33,7 +33,7 @@ constexpr examples::Window kWindow = {-5, 5, -5, 5};
 
 // −log(½ e^−φ₁ + ½ e^−φ₂), the mean of two densities. Unlike a product it needs energies with their constants, which
 // those of known_energies.h have.
-Energy Mixture(Energy first, Energy second) {
+Energy Mixture(const Energy& first, const Energy& second) {
   return [first, second](Var y, Params& p) {
     Params a = p.Scope("first"), b = p.Scope("second");
     return std::log(2.0) - logsumexp(autodiff::stack({-first(y, a), -second(y, b)}), {0});

@@ -31,7 +31,7 @@ inline Var Expert(Var y, Params& p) {
 }
 
 // φ = −log Σ_k exp(−φ_k)
-inline Energy Mixture(Energy expert, int k) {
+inline Energy Mixture(const Energy& expert, int k) {
   return [expert, k](Var y, Params& p) {
     std::vector<Var> terms;
     for (int i = 0; i < k; ++i) {
@@ -43,7 +43,7 @@ inline Energy Mixture(Energy expert, int k) {
 }
 
 // φ = ½‖z‖² + a n(z): a bowl that the data's scales make, and a network that starts at zero.
-inline Energy Network(neb::Scales scales, neb::Activation activation) {
+inline Energy Network(const neb::Scales& scales, neb::Activation activation) {
   return [scales, activation](Var y, Params& p) {
     neb::Standardized s = neb::Standardize(y, scales, p);
     Var n = neb::Mlp(p.Scope("net"), s.bounded, {128, 128, 1},
@@ -54,7 +54,7 @@ inline Energy Network(neb::Scales scales, neb::Activation activation) {
 }
 
 // φ = ‖y − ν(y)‖² / 2σ², ν from a network R^d -> R^d.
-inline Energy Denoiser(neb::Scales scales) {
+inline Energy Denoiser(const neb::Scales& scales) {
   return neb::ResidualDenoiser(
       [](Var z, Params& p) {
         Var h = silu(neb::Dense(p, "in", z, 128));
