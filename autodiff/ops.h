@@ -3,12 +3,12 @@
 //   Var phi = sum(square(y - mu), {1}) * (0.5 / (sigma * sigma));
 //   Var h = silu(matmul(y, w) + b);
 //
-// Operands are Vars of one tape or numbers, at least one of them a Var. Nothing is computed here: each call records
-// a node (tape.h) and returns its Var. A mistake poisons the result (see Var) and is reported by Compile with the op,
+// Operands are Vars of one tape or numbers, at least one of them a Var. Nothing is computed here: each call records a
+// node (tape.h) and returns its Var. A mistake poisons the result (see Var) and is reported by Compile with the op,
 // both shapes and the line of the call. Axes may be negative, counting from the end; in a list, in any order, each
-// once. Every op has derivatives of every
-// order, itself written in these ops; conventions at kinks: abs'(0) = relu'(0) = 0, maximum and minimum of equals (and
-// max over ties) share the gradient equally, norm'(0) = 0. Comparisons give 1 and 0, and no gradient.
+// once. Every op has derivatives of every order, itself written in these ops; conventions at kinks: abs'(0) = relu'(0)
+// = 0, maximum and minimum of equals (and max over ties) share the gradient equally, norm'(0) = 0. Comparisons give 1
+// and 0, and no gradient.
 #ifndef NEB_AUTODIFF_OPS_H_
 #define NEB_AUTODIFF_OPS_H_
 
@@ -91,7 +91,7 @@ Var slice(Arg x, int axis, int64_t begin, int64_t end);
 Var pad(Arg x, int axis, int64_t before, int64_t after);
 // Joins along an axis that they have; other extents must agree. One Var at least.
 Var concat(const std::vector<Var>& xs, int axis, SourceLocation location = SourceLocation::Here());
-// Joins Vars of one shape along a new axis, 0 <= axis <= rank: n of [batch] -> [n, batch] with axis 0.
+// Joins Vars of one shape along a new axis, −rank − 1 <= axis <= rank: n of [batch] -> [n, batch] with axis 0.
 Var stack(const std::vector<Var>& xs, int axis = 0, SourceLocation location = SourceLocation::Here());
 
 // --- Products ---

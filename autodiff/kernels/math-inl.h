@@ -4,9 +4,9 @@
 //   const hn::ScalableTag<float> d;
 //   hn::StoreU(Sigmoid(d, hn::LoadU(d, x)), d, y);
 //
-// Errors stay below 2 ulp (sin, cos, tanh, sigmoid and erf: 3) over the whole range of each function, with or without fused
-// multiply-add; the table's test measures it. One exception: where exp would be denormal it is 0, and so what is built
-// on it. A lane never depends on its neighbours.
+// Errors stay below 2 ulp (sin, cos, tanh, sigmoid and erf: 3) over the whole range of each function, with or without
+// fused multiply-add; the table's test measures it. One exception: where exp would be denormal it is 0, and so what is
+// built on it. A lane never depends on its neighbours.
 
 // Include guard in Highway's toggling form: this file is compiled once per target.
 #if defined(NEB_AUTODIFF_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
