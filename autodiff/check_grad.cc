@@ -18,17 +18,12 @@ Tensor Random(const Shape& shape, const NoiseKey& key) {
   return t;
 }
 
-}  // namespace
-
-absl::Status CheckGrad(const std::function<Var(absl::Span<const Var>)>& f, const std::vector<Tensor>& at,
-                       const CheckGradOptions& options) {
-  Tape tape(DType::kF64);
-  std::vector<Var> x;
-  for (size_t i = 0; i < at.size(); ++i) x.push_back(tape.Input(absl::StrCat("x", i), at[i].shape()));
+// `value` recorded on the tape as a function of the inputs x, checked at the points `at`.
+absl::Status Check(Tape& tape, Var value, const std::vector<Var>& x, const std::vector<Tensor>& at,
+                   const CheckGradOptions& options) {
   auto random = [&](const Shape& shape, uint64_t which) {
     return Random(shape, {.seed = options.seed, .stream = kFirstFreeStream, .step = which});
   };
-  Var value = f(x);
   if (!value.ok()) return tape.status();
   value = sum(value * tape.Constant(random(value.shape(), 0)));
 
@@ -59,6 +54,31 @@ absl::Status CheckGrad(const std::function<Var(absl::Span<const Var>)>& f, const
     value = along;
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckGrad(const std::function<Var(absl::Span<const Var>)>& f, const std::vector<Tensor>& at,
+                       const CheckGradOptions& options) {
+  Tape tape(DType::kF64);
+  std::vector<Var> x;
+  for (size_t i = 0; i < at.size(); ++i) x.push_back(tape.Input(absl::StrCat("x", i), at[i].shape()));
+  return Check(tape, f(x), x, at, options);
+}
+
+absl::Status CheckGrad(const std::function<Var(Var x, Params& p)>& f, const Tensor& at,
+                       const CheckGradOptions& options) {
+  Tape tape(DType::kF64);
+  ParamStore store(options.seed);
+  Params p(&tape, &store);
+  std::vector<Var> x = {tape.Input("x", at.shape())};
+  std::vector<Tensor> values = {at};
+  const Var value = f(x[0], p);
+  for (const Params::Bound& b : p.bound()) {
+    x.push_back(b.var);
+    values.push_back(store[b.index].value);
+  }
+  return Check(tape, value, x, values, options);
 }
 
 }  // namespace autodiff

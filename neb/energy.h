@@ -28,21 +28,22 @@ using autodiff::Var;
 using Energy = std::function<Var(Var y, Params& p)>;
 
 struct Term {
-  std::string name;  // the scope of its parameters
+  std::string name;  // the scope of its parameters; two terms of one name are an error if they have parameters
   Energy energy;
 };
 // Σ of the energies: the product of the smoothed densities, renormalised. Its jump is a denoiser of that product, which
 // is not E[X|Y] of a product of clean densities.
 Energy Sum(std::vector<Term> terms);
 
-// weight · φ: the density to the power `weight`, an inverse temperature.
+// weight · φ: the density to the power `weight`, an inverse temperature; > 0 for a density. Barriers grow with it.
 Energy Scale(double weight, Energy energy);
 
-// φ recorded for y, checked to have shape [batch] (otherwise the mistake is on the tape and the result poisoned).
+// φ recorded for y [batch, d], checked to have shape [batch] and to be on y's tape (otherwise the mistake is on the
+// tape and the result poisoned).
 Var RecordEnergy(const Energy& energy, Var y, Params& p);
 
 // The least-squares estimate of x from y, x̂ = y − σ² ∇φ(y) ([NEB] eq. 3; Robbins 1956, Miyasawa 1961). `phi` is the
-// energy recorded for y; the result has y's shape.
+// energy recorded for y, [batch]; the result has y's shape, [batch, d], and the units of y, as σ has.
 Var XHat(Var phi, Var y, double sigma);
 
 // The NEB objective sample by sample: ‖x − x̂(y)‖², summed over the d components. x, y: [batch, d], y = x + σ ε with

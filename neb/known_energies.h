@@ -14,11 +14,13 @@
 
 namespace neb {
 
-// X ~ N(mean, variance · I): φ = ‖y − mean‖² / 2(variance + σ²) + (d/2) log 2π(variance + σ²). mean [d]; variance >= 0.
+// X ~ N(mean, variance · I): φ = ‖y − mean‖² / 2(variance + σ²) + (d/2) log 2π(variance + σ²). mean [d]; variance >= 0,
+// σ >= 0, not both 0 (not checked). Parameter: "mean".
 Energy QuadraticEnergy(autodiff::Tensor mean, double variance, double sigma);
 
-// Of a mixture, or of the one Gaussian that it consists of. Parameters: "means" [K, d], "whitening" [K, d, d] (or [K]
-// when all covariances are multiples of I), "log_factors" [K].
+// Of a mixture with noise, −log p_Y, as SmoothedMixture::Evaluate has it in float64; or of the one Gaussian that it
+// consists of. Parameters: "means" [K, d], "whitening" [K, d, d] (or [K] when all covariances are multiples of I),
+// "log_factors" [K].
 Energy GaussianMixtureEnergy(const SmoothedMixture& mixture);
 
 // Of the samples x [n, d], float32, with noise; see kernel_density.h. A batch costs a product of [batch, d] with [d,

@@ -3,7 +3,8 @@
 //   Var h = silu(Dense(p, "hidden", y, 128));         // [batch, d] -> [batch, 128]
 //   Var out = Mlp(p.Scope("net"), y, {256, 256, 1});  // SiLU between the layers, none after the last
 //
-// A mistake inside a layer is reported at the line that called the layer.
+// A mistake inside a layer (a shape that does not fit, a name asked for twice, units below 1) is reported at the line
+// that called the layer.
 #ifndef NEB_NEB_LAYERS_H_
 #define NEB_NEB_LAYERS_H_
 
@@ -18,6 +19,7 @@ namespace neb {
 using autodiff::Arg;
 using autodiff::Params;
 using autodiff::Var;
+// Elementwise, and smooth in an energy: any function of the DSL such as autodiff::silu, or one's own.
 using Activation = Var (*)(Arg);
 
 struct DenseOptions {
@@ -29,14 +31,15 @@ struct DenseOptions {
 Var Dense(const Params& p, const std::string& name, Arg x, int64_t units, const DenseOptions& options = {});
 
 struct Conv2dOptions {
-  int64_t kernel = 3;
-  int64_t stride = 1;
+  int64_t kernel = 3;   // K, to a side
+  int64_t stride = 1;   // on both axes
   int64_t padding = 1;  // zeros on every side
   bool bias = true;
   autodiff::Initializer weight_init = autodiff::LecunNormal();
   autodiff::Initializer bias_init = autodiff::Zeros();
 };
-// Cross-correlation plus bias: [N, H, W, C] -> [N, HO, WO, channels]; parameters name/w [K, K, C, channels], name/b.
+// Cross-correlation plus bias: [N, H, W, C] -> [N, HO, WO, channels], HO = (H + 2 padding − K)/stride + 1, rounded
+// down; parameters name/w [K, K, C, channels], name/b.
 Var Conv2d(const Params& p, const std::string& name, Arg x, int64_t channels, const Conv2dOptions& options = {});
 
 // The way back up from a convolution of these options: a bias plus the adjoint of conv2d, also called transposed
@@ -51,8 +54,8 @@ struct MlpOptions {
   autodiff::Initializer weight_init = autodiff::LecunNormal();
   autodiff::Initializer last_weight_init = autodiff::LecunNormal();
 };
-// Dense layers of these sizes, with the activation between them: [.., in] -> [.., units.back()]. Parameters 0/w, 0/b,
-// ...
+// Dense layers of these sizes, with the activation between them and none after the last: [.., in] -> [..,
+// units.back()]. No units: x itself. Parameters 0/w, 0/b, 1/w, ...
 Var Mlp(const Params& p, Arg x, const std::vector<int64_t>& units, const MlpOptions& options = {});
 
 }  // namespace neb

@@ -16,18 +16,18 @@ namespace neb {
 // (Loshchilov & Hutter 2017).
 struct Schedule {
   double peak = 1e-3;
-  int64_t warmup = 500;
-  int64_t total = 10000;
-  double final_fraction = 0;
+  int64_t warmup = 500;       // steps
+  int64_t total = 10000;      // steps
+  double final_fraction = 0;  // in [0, 1]
 };
 // The rate of step `step` = 0, 1, ...; never 0 before step `total` unless peak is.
 double LearningRate(const Schedule& schedule, int64_t step);
 
 // Kingma & Ba 2015, with bias correction; decoupled weight decay (Loshchilov & Hutter 2019).
 struct AdamOptions {
-  double beta1 = 0.9;
+  double beta1 = 0.9;  // in [0, 1), both
   double beta2 = 0.999;
-  double epsilon = 1e-8;
+  double epsilon = 1e-8;     // >= 0; added to √(second moment)
   double weight_decay = 0;   // of the rate: w ← w − rate · weight_decay · w
   double clip_norm = 0;      // scales all gradients together down to this Euclidean norm; 0: never
   double ema_decay = 0.999;  // of the running average of the parameters, see AdamScalars; 0: no average is kept

@@ -17,12 +17,13 @@ using autodiff::Var;
 
 struct Scales {
   Tensor mean;        // μ, [d]
-  double stddev = 1;  // s: root mean square over the coordinates of the deviation from μ
-  double sigma = 1;   // σ of the noise
+  double stddev = 1;  // s >= 0: root mean square over the coordinates of the deviation from μ
+  double sigma = 1;   // σ > 0 of the noise, in the units of the data
   // The network is shown no point farther from μ than this, in units of √d √(s² + σ²); <= 0: no bound.
   double radius = 0;
 };
-// From samples x [n, d], n >= 1. radius is set to 1.25 times that of the farthest sample (its noise included).
+// From samples x [n, d], float32, finite, n >= 1 (not checked; training checks them). σ > 0. radius is set to 1.25
+// times that of the farthest sample (its noise included).
 Scales MeasureScales(const Tensor& x, double sigma);
 
 // Points y [batch, d] as a network sees them.

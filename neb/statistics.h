@@ -12,7 +12,7 @@ namespace neb {
 // The mean of the rows of x [n, d], float32, n >= 1 -> [d].
 std::vector<double> Mean(const autodiff::Tensor& x);
 
-// ‖a − b‖² of two points of equal size.
+// ‖a − b‖² of two points of equal size, differences and their sum in float64.
 double SquaredDistance(std::span<const float> a, std::span<const float> b);
 
 }  // namespace neb

@@ -47,9 +47,10 @@ absl::StatusOr<Sampler> ParseSampler(absl::string_view name);
 // What a sampler has no use for, it ignores: so the sampler can be switched by itself.
 struct WalkOptions {
   Sampler sampler = Sampler::kUla;
-  // δ. 0: σ/2. MALA: where burn-in starts from. Half-denoising: unused.
+  // δ, in the units of y. 0: σ/2. MALA: where burn-in starts from. Half-denoising: unused.
   double step_size = 0;
-  // γ of BAOAB and ABOBA. 0: 1/δ, which is c = 1/e. ([MGM]: γ = 1/2; walk-jump and JAMUN give γδ = 1.)
+  // γ of BAOAB and ABOBA, one over the unit of δ. 0: 1/δ, which is c = 1/e. ([MGM]: γ = 1/2; walk-jump and JAMUN give
+  // γδ = 1.)
   double friction = 0;
   // u of BAOAB and ABOBA.
   double inverse_mass = 1;
@@ -63,7 +64,8 @@ struct WalkOptions {
 // comes out for any number of threads, with or without jumps.
 class Walk {
  public:
-  // `start`: [chains, d]. The model must outlive the walk and not be trained meanwhile.
+  // `start`: [chains, d], float32. The model must outlive the walk and not be trained meanwhile. InvalidArgument:
+  // starts of another shape; a step, friction or inverse mass that is not positive; a target acceptance outside (0, 1).
   static absl::StatusOr<Walk> Create(Model& model, Tensor start, const WalkOptions& options);
   Walk(Walk&&) noexcept;
   Walk& operator=(Walk&&) noexcept;

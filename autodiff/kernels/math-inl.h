@@ -4,9 +4,9 @@
 //   const hn::ScalableTag<float> d;
 //   hn::StoreU(Sigmoid(d, hn::LoadU(d, x)), d, y);
 //
-// Errors stay below 2 ulp (sin, cos, tanh and sigmoid: 3) over the whole range of each function, with or without fused
-// multiply-add; the table's test measures it. One exception: where exp would be denormal it is 0, and so what is built
-// on it. A lane never depends on its neighbours.
+// Errors stay below 2 ulp (sin, cos, tanh, sigmoid and erf: 3) over the whole range of each function, with or without
+// fused multiply-add; the table's test measures it. One exception: where exp would be denormal it is 0, and so what is
+// built on it. A lane never depends on its neighbours.
 
 // Include guard in Highway's toggling form: this file is compiled once per target.
 #if defined(NEB_AUTODIFF_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -195,6 +195,30 @@ template <class D>
 HWY_INLINE hn::Vec<D> Sigmoid(D d, hn::Vec<D> x) {
   const hn::Vec<D> one = Constant(d, 1);
   return hn::Div(one, hn::Add(one, Exp(d, hn::Neg(x))));
+}
+
+// Rational approximations of Cephes (Moshier, ndtr.c): erf(x) = x T(x²)/U(x²) up to 1, erf(x) = 1 - e^(-x²) P(x)/Q(x)
+// beyond.
+template <class D>
+HWY_INLINE hn::Vec<D> Erf(D d, hn::Vec<D> x) {
+  const hn::Vec<D> highest = Constant(d, 6);  // erf(6) rounds to 1
+  const hn::Vec<D> magnitude = hn::Abs(x);
+  const hn::Vec<D> a = hn::IfThenElse(hn::Gt(magnitude, highest), highest, magnitude);
+  const hn::Vec<D> z = hn::Mul(a, a);
+  const hn::Vec<D> near =
+      hn::Div(Polynomial(d, z, 5.55923013010394962768e4, 7.00332514112805075473e3, 2.23200534594684319226e3,
+                         9.00260197203842689217e1, 9.60497373987051638749),
+              Polynomial(d, z, 4.92673942608635921086e4, 2.26290000613890934246e4, 4.59432382970980127987e3,
+                         5.21357949780152679795e2, 3.35617141647503099647e1, 1.0));
+  const hn::Vec<D> far =
+      hn::Div(Polynomial(d, a, 5.57535335369399327526e2, 1.02755188689515710272e3, 9.34528527171957607540e2,
+                         5.26445194995477358631e2, 1.96520832956077098242e2, 4.86371970985681366614e1,
+                         7.46321056442269912687, 5.64189564831068821977e-1, 2.46196981473530512524e-10),
+              Polynomial(d, a, 5.57535340817727675546e2, 1.65666309194161350182e3, 2.24633760818710981792e3,
+                         1.82390916687909736289e3, 9.75708501743205489753e2, 3.54937778887819891062e2,
+                         8.67072140885989742329e1, 1.32281951154744992508e1, 1.0));
+  const hn::Vec<D> tail = hn::NegMulAdd(Exp(d, hn::Neg(z)), far, Constant(d, 1));
+  return hn::CopySign(hn::IfThenElse(hn::Le(a, Constant(d, 1)), hn::Mul(a, near), tail), x);
 }
 
 // --- Logarithms ---

@@ -95,6 +95,7 @@ class RandomGraphMaker {
         [](Var v) { return cos(v); },
         [](Var v) { return sigmoid(v); },
         [](Var v) { return softplus(v); },
+        [](Var v) { return erf(v); },
         [](Var v) { return silu(v); },
         [](Var v) { return gelu(v); },
         [](Var v) { return exp(tanh(v)); },

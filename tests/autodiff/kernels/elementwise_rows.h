@@ -43,6 +43,7 @@ inline double MaxUlp(Elementwise op) {
     case Elementwise::cos:
     case Elementwise::tanh:
     case Elementwise::sigmoid:
+    case Elementwise::erf:
       return 3;
     default:
       return 2;
