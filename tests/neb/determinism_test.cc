@@ -80,7 +80,7 @@ Bits Walking(Sampler sampler, ThreadPool* pool) {
   Bits bits;
   Model& model = Shared();
   absl::StatusOr<Walk> walk =
-      Walk::Create(model, UniformStarts(37, model, 3), {.sampler = sampler, .seed = 5, .pool = pool});
+      Walk::Create(model, UniformStarts(79, model, 3), {.sampler = sampler, .seed = 5, .pool = pool});
   EXPECT_TRUE(walk.ok()) << walk.status();
   EXPECT_TRUE(walk->BurnIn(4).ok());
   EXPECT_TRUE(walk->Run(6).ok());
