@@ -44,8 +44,8 @@ class DictionaryParser {
         header.shape = Tuple();
       } else {
         return reader_.Error(
-            key_begin, absl::StrCat("key '", absl::CHexEscape(key),
-                                    "', expected each of 'descr', 'fortran_order' and 'shape' once and no other"));
+            key_begin, absl::StrCat("key ", Excerpt(key),
+                                    ", expected each of 'descr', 'fortran_order' and 'shape' once and no other"));
       }
       if (!Accept(',') && Peek() != '}') Fail("',' or '}'");
     }
