@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "neb/file_reader.h"
 #include "neb/safetensors.h"
 #include "nlohmann/json.hpp"
 
@@ -73,6 +74,12 @@ bool Read(const Json& value, std::vector<int64_t>& option) {
   }
   return true;
 }
+// For errors. The text may be of any length, nested to any depth, and not even UTF-8.
+std::string Shown(const Json& value) {
+  if (value.is_string()) return Excerpt(value.get_ref<const std::string&>());
+  return value.is_structured() ? value.type_name() : value.dump();
+}
+
 const char* TypeOf(const std::string&) { return "a string"; }
 const char* TypeOf(int64_t) { return "a whole number"; }
 const char* TypeOf(const std::vector<int64_t>&) { return "a list of whole numbers"; }
@@ -87,14 +94,14 @@ absl::Status ReadOptions(const Json& json, EnergySpec& spec) {
           const auto it = json.find(name);
           if (it == json.end() || Read(*it, option)) return;
           status.Update(absl::InvalidArgumentError(
-              absl::StrCat("option \"", name, "\" must be ", TypeOf(option), ", got ", it->dump())));
+              absl::StrCat("option \"", name, "\" must be ", TypeOf(option), ", got ", Shown(*it))));
         });
       },
       spec);
   for (const auto& [name, value] : json.items()) {
     if (name == "form" || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    status.Update(absl::InvalidArgumentError(
-        absl::StrCat("the form ", FormOf(spec), " has no option \"", name, "\", only ", absl::StrJoin(names, ", "))));
+    status.Update(absl::InvalidArgumentError(absl::StrCat("the form ", FormOf(spec), " has no option ", Excerpt(name),
+                                                          ", only ", absl::StrJoin(names, ", "))));
   }
   return status;
 }
@@ -112,7 +119,7 @@ absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text) {
   const Json json = is_json ? Json::parse(text, nullptr, /*allow_exceptions=*/false) : Json{{"form", text}};
   if (!json.is_object() || !json.contains("form") || !json["form"].is_string()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("expected the name of an energy or {\"form\": NAME, ...}, got ", text));
+        absl::StrCat("expected the name of an energy or {\"form\": NAME, ...}, got ", Excerpt(text)));
   }
   for (EnergySpec& spec : Defaults()) {
     if (FormOf(spec) != json["form"].get<std::string>()) continue;
@@ -120,7 +127,7 @@ absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text) {
     return spec;
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("no energy is called ", json["form"].dump(), ", only ", absl::StrJoin(EnergyForms(), ", ")));
+      absl::StrCat("no energy is called ", Shown(json["form"]), ", only ", absl::StrJoin(EnergyForms(), ", ")));
 }
 
 std::string ToJson(const EnergySpec& spec) {
@@ -164,18 +171,24 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
   };
   const absl::StatusOr<EnergySpec> spec = ParseEnergySpec(metadata("energy"));
   if (!spec.ok()) return fail(absl::StrCat("metadata \"energy\": ", spec.status().message()));
-  // Only as far as the energy needs them: Model::Load checks the file.
-  autodiff::Shape item_shape;
-  for (absl::string_view part : absl::StrSplit(metadata("item_shape"), ',', absl::SkipEmpty())) {
-    int64_t extent = 0;
-    if (!absl::SimpleAtoi(part, &extent)) return fail("metadata \"item_shape\" is not a list of numbers");
-    item_shape.push_back(extent);
-  }
   Scales scales;  // the file's own mean, s and radius win
   const Tensor* const mean = file->Find("mean");
   if (mean == nullptr) return fail("a model of a ready-made energy has a parameter \"mean\"");
   scales.mean = *mean;
   if (!absl::SimpleAtod(metadata("sigma"), &scales.sigma)) return fail("metadata \"sigma\" is not a number");
+  // As far as the energy needs them: Model::Load checks the file.
+  autodiff::Shape item_shape;
+  int64_t left = mean->num_elements();  // for the extents that follow
+  for (absl::string_view part : absl::StrSplit(metadata("item_shape"), ',', absl::SkipEmpty())) {
+    int64_t extent = 0;
+    if (!absl::SimpleAtoi(part, &extent) || extent < 1 || extent > left) {
+      return fail(absl::StrCat("metadata \"item_shape\" ", Excerpt(metadata("item_shape")),
+                               " is not a list of positive numbers with a product of ", mean->num_elements(),
+                               ", the size of \"mean\""));
+    }
+    left /= extent;
+    item_shape.push_back(extent);
+  }
   absl::StatusOr<Energy> energy = MakeEnergy(*spec, item_shape, scales);
   if (!energy.ok()) return fail(energy.status().message());
   return Model::Load(path, *std::move(energy));

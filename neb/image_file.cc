@@ -72,17 +72,17 @@ absl::Status CheckPng(const std::string& path, std::string_view bytes) {
   return absl::OkStatus();
 }
 
-// Tables of one byte that says which, 16 counts of codes by their length, and a byte for each code. The decoder writes
-// past its array for more codes than there are bytes to encode.
+// Tables of one byte that says which, 16 counts of codes by their length, and a byte for each code. Pictures of 8 bits
+// need 176 codes at most. The decoder has room for 256, does not count, and takes the last of them for a mark.
 absl::Status CheckHuffmanTables(const std::string& path, uint64_t offset, std::string_view tables) {
-  constexpr size_t kBeforeCodes = 17;
+  constexpr size_t kBeforeCodes = 17, kMaxCodes = 255;
   while (!tables.empty()) {
     size_t codes = 0;
     for (const char count : tables.substr(1, kBeforeCodes - 1)) codes += static_cast<unsigned char>(count);
-    if (tables.size() < kBeforeCodes + codes || codes > 256) {
+    if (tables.size() < kBeforeCodes + codes || codes > kMaxCodes) {
       return Error(path, offset,
-                   absl::StrCat("Huffman table of ", codes, " codes in a JPEG, expected at most 256 and all of it in ",
-                                tables.size(), " bytes"));
+                   absl::StrCat("Huffman table of ", codes, " codes in a JPEG, expected at most ", kMaxCodes,
+                                ", all within ", tables.size(), " bytes"));
     }
     offset += kBeforeCodes + codes;
     tables.remove_prefix(kBeforeCodes + codes);
