@@ -95,6 +95,7 @@ absl::Status CheckHuffmanTables(const std::string& path, uint64_t offset, std::s
 absl::Status CheckJpeg(const std::string& path, std::string_view bytes) {
   constexpr unsigned char kEnd = 0xD9, kScan = 0xDA, kHuffman = 0xC4;
   int scans = 0;
+  absl::Status too_large;  // reported last: of half a file, one wants to hear that
   for (size_t at = kJpegStart.size();;) {
     at = bytes.find('\xFF', at);
     if (at != std::string_view::npos) at = bytes.find_first_not_of('\xFF', at);
@@ -115,8 +116,9 @@ absl::Status CheckJpeg(const std::string& path, std::string_view bytes) {
     // Frames of the three kinds that the decoder knows.
     if (marker >= 0xC0 && marker <= 0xC2 && length >= 8) {
       const uint64_t height = BigEndian(rest.substr(3, 2)), width = BigEndian(rest.substr(5, 2));
-      const uint64_t left = bytes.size() - at;
-      if (height * width > kJpegPixelsPerByte * left) return TooLarge(path, begin + 3, height, width, left);
+      if (height * width > kJpegPixelsPerByte * bytes.size() && too_large.ok()) {
+        too_large = TooLarge(path, begin + 3, height, width, bytes.size());
+      }
     }
     if (marker == kHuffman) {
       absl::Status status = CheckHuffmanTables(path, begin + 2, rest.substr(2, static_cast<size_t>(length) - 2));
@@ -126,7 +128,7 @@ absl::Status CheckJpeg(const std::string& path, std::string_view bytes) {
       return Error(path, begin, absl::StrCat("scan ", scans, " of a JPEG, expected at most ", kMaxScans));
     }
   }
-  return absl::OkStatus();
+  return too_large;
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ std::string Png(const Image& image) {
 }
 
 TEST(ImageTest, EveryTruncationIsAnError) {
-  const std::string png = Png(Speckled(5, 4, 3)), jpeg = Jpeg(Speckled(16, 24, 3));
+  const std::string png = Png(Speckled(5, 4, 3)), jpeg = Jpeg(Speckled(8, 8, 1));
   EXPECT_EQ(ErrorFor(""), "offset 0: empty file, expected the start of a PNG or JPEG file");
   for (size_t size = 8; size < png.size(); ++size) {
     EXPECT_THAT(ErrorFor(png.substr(0, size)), HasSubstr(": truncated PNG: expected a chunk of ")) << size;
@@ -156,7 +156,7 @@ TEST(ImageTest, WhatFollowsAPictureIsIgnored) {
 
 // Changes bytes [at, at + 2) of a JPEG, from the marker on.
 std::string JpegWith(const std::string& marker, size_t at, const std::string& bytes) {
-  std::string jpeg = Jpeg(Speckled(16, 24, 3));
+  std::string jpeg = Jpeg(Speckled(8, 8, 1));
   const size_t begin = jpeg.find(marker);
   EXPECT_NE(begin, std::string::npos);
   return jpeg.replace(begin + at, bytes.size(), bytes);
