@@ -141,8 +141,8 @@ absl::StatusOr<Entry> ParseEntry(const FileReader& reader, const std::string& na
   if (*dtype == "F64") {
     result.dtype = DType::kF64;
   } else if (*dtype != "F32") {
-    return absl::UnimplementedError(
-        absl::StrCat(error("").message(), "dtype ", Quote(dtype->get<std::string>()), " is not supported, expected \"F32\" or \"F64\""));
+    return absl::UnimplementedError(absl::StrCat(error("").message(), "dtype ", Quote(dtype->get<std::string>()),
+                                                 " is not supported, expected \"F32\" or \"F64\""));
   }
   for (const json& extent : *shape) {
     const uint64_t value = extent;
