@@ -98,6 +98,9 @@ Var Params::Bind(const std::string& name, const Shape& shape, const Tensor* valu
     }
   }
   const bool trainable = value == nullptr;
+  if (index < 0 && store.closed()) {
+    return tape->Fail("param", absl::StrCat("there is no parameter \"", full, "\", ", shape.ToString()), location);
+  }
   if (index < 0) {
     const NoiseKey key{.seed = store.seed(), .stream = kInitialization, .step = StepOf(full)};
     index = store.Add(full, (trainable ? Initialized(init, shape, key) : *value).Cast(tape->dtype()), trainable);

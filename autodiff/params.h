@@ -67,11 +67,16 @@ class ParamStore {
   // Appends an entry; the name must be new.
   int Add(std::string name, Tensor value, bool trainable);
   uint64_t seed() const { return seed_; }
+  // From now on a recording that asks for a name which is not there fails, instead of creating it: for values from a
+  // file, which are all there are.
+  void Close() { closed_ = true; }
+  bool closed() const { return closed_; }
   // Numbers in all trainable entries together.
   int64_t num_trainable() const;
 
  private:
   uint64_t seed_;
+  bool closed_ = false;
   std::vector<std::unique_ptr<Entry>> entries_;  // pointers to entries stay valid as the store grows
 };
 

@@ -9,7 +9,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -33,38 +32,30 @@ char Separator(std::string_view line) {
   return ' ';
 }
 
-// The text before the next separator, which is taken off `line` too; a separator in double quotes does not count.
-std::string_view TakeField(std::string_view& line, char separator) {
-  bool quoted = false;
-  size_t end = 0;
-  for (; end < line.size() && (quoted || line[end] != separator); ++end) quoted ^= line[end] == '"';
-  const std::string_view field = Strip(line.substr(0, end));
-  line.remove_prefix(std::min(end + 1, line.size()));
+// Visits the fields of a line that is not blank, from left to right; a separator in double quotes does not count.
+// Nothing is stored: a line may be as long as the file.
+template <typename Visitor>
+void ForEachField(std::string_view line, char separator, Visitor&& visit) {
   if (separator == ' ') line = Strip(line);
-  return field.size() >= 2 && field.front() == '"' && field.back() == '"' ? Strip(field.substr(1, field.size() - 2))
-                                                                          : field;
-}
-
-std::vector<std::string_view> Fields(std::string_view line, char separator) {
-  std::vector<std::string_view> fields;
   // A comma at the end is followed by an empty field; a space there was stripped.
-  const bool open_end = separator != ' ' && !line.empty() && line.back() == separator;
-  if (separator == ' ') line = Strip(line);
-  while (!line.empty()) fields.push_back(TakeField(line, separator));
-  if (open_end) fields.emplace_back();
-  return fields;
+  for (bool more = true; more;) {
+    bool quoted = false;
+    size_t end = 0;
+    for (; end < line.size() && (quoted || line[end] != separator); ++end) quoted ^= line[end] == '"';
+    more = end < line.size();
+    std::string_view field = Strip(line.substr(0, end));
+    line.remove_prefix(std::min(end + 1, line.size()));
+    if (separator == ' ') line = Strip(line);
+    if (field.size() >= 2 && field.front() == '"' && field.back() == '"')
+      field = Strip(field.substr(1, field.size() - 2));
+    visit(field);
+  }
 }
 
 // Whether it reads as a decimal number at all, be it too large or NaN.
 bool ToNumber(std::string_view text, float& value) {
   const bool hexadecimal = text.find_first_of("xX") != std::string_view::npos;  // absl takes these too
   return !hexadecimal && absl::SimpleAtof(absl::string_view(text.data(), text.size()), &value);
-}
-
-// Short, and without what would break a line of text.
-std::string Excerpt(std::string_view text) {
-  constexpr size_t kMost = 40;
-  return absl::StrCat("\"", absl::CHexEscape(std::string(text.substr(0, kMost))), text.size() > kMost ? "…" : "", "\"");
 }
 
 }  // namespace
@@ -93,30 +84,37 @@ absl::StatusOr<Dataset> ReadCsv(const std::string& path, int64_t max_items) {
 
     const bool is_first = first_line == 0;
     if (is_first) separator = Separator(line);
-    const std::vector<std::string_view> fields = Fields(line, separator);
+    size_t fields = 0, numbers = 0;
+    ForEachField(line, separator, [&](std::string_view field) {
+      float ignored = 0;
+      ++fields;
+      if (is_first && ToNumber(field, ignored)) ++numbers;
+    });
     if (is_first) {
       first_line = line_number;
-      d = fields.size();
-      float ignored = 0;
-      if (std::none_of(fields.begin(), fields.end(), [&](std::string_view f) { return ToNumber(f, ignored); }))
-        continue;
+      d = fields;
+      if (numbers == 0) continue;
     }
-    if (fields.size() != d) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": line ", line_number, ": ", fields.size(),
-                                                     fields.size() == 1 ? " field" : " fields", ", expected ", d,
+    if (fields != d) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": line ", line_number, ": ", fields,
+                                                     fields == 1 ? " field" : " fields", ", expected ", d,
                                                      " as in line ", first_line));
     }
-    for (size_t column = 0; column < d; ++column) {
+    size_t column = 0;
+    absl::Status status;
+    ForEachField(line, separator, [&](std::string_view field) {
+      ++column;
       float value = 0;
-      const bool number = ToNumber(fields[column], value);
+      const bool number = ToNumber(field, value);
       if (number && std::isfinite(value)) {
         values.push_back(value);
-        continue;
+      } else if (status.ok()) {
+        status = absl::InvalidArgumentError(
+            absl::StrCat(path, ": line ", line_number, ", column ", column, ": ", Excerpt(field),
+                         number ? ", expected a finite number within float32's range" : ", expected a number"));
       }
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": line ", line_number, ", column ", column + 1, ": ", Excerpt(fields[column]),
-                       number ? ", expected a finite number within float32's range" : ", expected a number"));
-    }
+    });
+    if (!status.ok()) return status;
     ++n;
   }
   if (n == 0) {

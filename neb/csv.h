@@ -19,7 +19,7 @@ namespace neb {
 // names. Lines end with "\n" or "\r\n"; a byte order mark at the start is ignored. max_items >= 1 keeps only the first
 // points, and then what follows them is not looked at.
 //
-// Memory is at most about twelve times the file's size. Errors are one line, naming the file, the line and the column,
+// Memory is at most about eight times the file's size. Errors are one line, naming the file, the line and the column,
 // which counts fields; both start at 1. A file without points is an error.
 absl::StatusOr<Dataset> ReadCsv(const std::string& path, int64_t max_items = kAllItems);
 

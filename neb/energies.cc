@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "neb/file_reader.h"
 #include "neb/residual_denoiser.h"
 
 namespace neb {
@@ -20,7 +20,7 @@ constexpr autodiff::Initializer kStartAtZero = {};
 absl::Status CheckSizes(const char* what, const std::vector<int64_t>& sizes) {
   for (int64_t size : sizes) {
     if (size >= 1) continue;
-    return absl::InvalidArgumentError(absl::StrCat(what, " must be positive, got ", absl::StrJoin(sizes, ", ")));
+    return absl::InvalidArgumentError(absl::StrCat(what, " must be positive, got ", size));
   }
   return absl::OkStatus();
 }
@@ -60,7 +60,7 @@ absl::StatusOr<Activation> FindActivation(const std::string& name) {
   if (name == "tanh") return &autodiff::tanh;
   if (name == "sin") return &autodiff::sin;
   return absl::InvalidArgumentError(
-      absl::StrCat("the activation must be silu, gelu, softplus, tanh or sin, got \"", name, "\""));
+      absl::StrCat("the activation must be silu, gelu, softplus, tanh or sin, got ", Excerpt(name)));
 }
 
 absl::StatusOr<Energy> MlpEnergy(const MlpEnergyOptions& options, const Scales& scales) {

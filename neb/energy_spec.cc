@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "neb/file_reader.h"
 #include "neb/measurements.h"
 #include "neb/safetensors.h"
 #include "nlohmann/json.hpp"
@@ -75,6 +76,12 @@ bool Read(const Json& value, std::vector<int64_t>& option) {
   }
   return true;
 }
+// For errors. The text may be of any length, nested to any depth, and not even UTF-8.
+std::string Shown(const Json& value) {
+  if (value.is_string()) return Excerpt(value.get_ref<const std::string&>());
+  return value.is_structured() ? value.type_name() : value.dump();
+}
+
 const char* TypeOf(const std::string&) { return "a string"; }
 const char* TypeOf(int64_t) { return "a whole number"; }
 const char* TypeOf(const std::vector<int64_t>&) { return "a list of whole numbers"; }
@@ -89,14 +96,14 @@ absl::Status ReadOptions(const Json& json, EnergySpec& spec) {
           const auto it = json.find(name);
           if (it == json.end() || Read(*it, option)) return;
           status.Update(absl::InvalidArgumentError(
-              absl::StrCat("option \"", name, "\" must be ", TypeOf(option), ", got ", it->dump())));
+              absl::StrCat("option \"", name, "\" must be ", TypeOf(option), ", got ", Shown(*it))));
         });
       },
       spec);
   for (const auto& [name, value] : json.items()) {
     if (name == "form" || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    status.Update(absl::InvalidArgumentError(
-        absl::StrCat("the form ", FormOf(spec), " has no option \"", name, "\", only ", absl::StrJoin(names, ", "))));
+    status.Update(absl::InvalidArgumentError(absl::StrCat("the form ", FormOf(spec), " has no option ", Excerpt(name),
+                                                          ", only ", absl::StrJoin(names, ", "))));
   }
   return status;
 }
@@ -114,7 +121,7 @@ absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text) {
   const Json json = is_json ? Json::parse(text, nullptr, /*allow_exceptions=*/false) : Json{{"form", text}};
   if (!json.is_object() || !json.contains("form") || !json["form"].is_string()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("expected the name of an energy or {\"form\": NAME, ...}, got ", text));
+        absl::StrCat("expected the name of an energy or {\"form\": NAME, ...}, got ", Excerpt(text)));
   }
   for (EnergySpec& spec : Defaults()) {
     if (FormOf(spec) != json["form"].get<std::string>()) continue;
@@ -122,7 +129,7 @@ absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text) {
     return spec;
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("no energy is called ", json["form"].dump(), ", only ", absl::StrJoin(EnergyForms(), ", ")));
+      absl::StrCat("no energy is called ", Shown(json["form"]), ", only ", absl::StrJoin(EnergyForms(), ", ")));
 }
 
 std::string ToJson(const EnergySpec& spec) {
@@ -168,24 +175,13 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
   };
   const absl::StatusOr<EnergySpec> spec = ParseEnergySpec(metadata("energy"));
   if (!spec.ok()) return fail(absl::StrCat("metadata \"energy\": ", spec.status().message()));
-  // Only as far as the energy needs them: Model::Load checks the file.
-  autodiff::Shape item_shape;
-  for (absl::string_view part : absl::StrSplit(metadata("item_shape"), ',', absl::SkipEmpty())) {
-    int64_t extent = 0;
-    if (!absl::SimpleAtoi(part, &extent)) return fail("metadata \"item_shape\" is not a list of numbers");
-    item_shape.push_back(extent);
-  }
   // A joint energy of M measurements says so, and has them as the first extent.
   int64_t measurements = 1;
   if (const std::string m = metadata("measurements"); !m.empty()) {
-    if (!absl::SimpleAtoi(m, &measurements) || measurements < 1)
-      return fail("metadata \"measurements\" is not a number");
-  }
-  if (measurements > 1) {
-    if (item_shape.rank() < 2 || item_shape[0] != measurements) {
-      return fail(absl::StrCat("metadata \"item_shape\" does not begin with the ", measurements, " measurements"));
+    if (!absl::SimpleAtoi(m, &measurements) || measurements < 1 || measurements > kMaxMeasurements) {
+      return fail(
+          absl::StrCat("metadata \"measurements\" ", Excerpt(m), " is not a number in [1, ", kMaxMeasurements, "]"));
     }
-    item_shape = autodiff::Shape(item_shape.dims().subspan(1));
   }
   Scales scales;  // the file's own mean, s and radius win
   const Tensor* const mean = file->Find("mean");
@@ -194,6 +190,25 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
   if (!absl::SimpleAtod(metadata("sigma"), &scales.sigma)) return fail("metadata \"sigma\" is not a number");
   const double sigma = scales.sigma;
   scales.sigma = sigma / std::sqrt(static_cast<double>(measurements));
+  // As far as the energy needs them: Model::Load checks the file.
+  autodiff::Shape item_shape;
+  int64_t left = measurements * mean->num_elements();  // for the extents that follow
+  for (absl::string_view part : absl::StrSplit(metadata("item_shape"), ',', absl::SkipEmpty())) {
+    int64_t extent = 0;
+    if (!absl::SimpleAtoi(part, &extent) || extent < 1 || extent > left) {
+      return fail(absl::StrCat("metadata \"item_shape\" ", Excerpt(metadata("item_shape")),
+                               " is not a list of positive numbers with a product of ",
+                               measurements * mean->num_elements(), ", by the size of \"mean\""));
+    }
+    left /= extent;
+    item_shape.push_back(extent);
+  }
+  if (measurements > 1) {
+    if (item_shape.rank() < 2 || item_shape[0] != measurements) {
+      return fail(absl::StrCat("metadata \"item_shape\" does not begin with the ", measurements, " measurements"));
+    }
+    item_shape = autodiff::Shape(item_shape.dims().subspan(1));
+  }
   absl::StatusOr<Energy> energy = MakeEnergy(*spec, item_shape, scales);
   if (!energy.ok()) return fail(energy.status().message());
   if (measurements > 1) energy = JointEnergy(*std::move(energy), measurements, sigma);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace neb {
@@ -51,6 +52,11 @@ absl::Status FileReader::Read(uint64_t offset, uint64_t count, void* to) const {
 
 absl::Status FileReader::Error(uint64_t offset, const std::string& what) const {
   return absl::InvalidArgumentError(absl::StrCat(path_, ": offset ", offset, ": ", what));
+}
+
+std::string Excerpt(std::string_view text) {
+  constexpr size_t kMost = 40;
+  return absl::StrCat("\"", absl::CHexEscape(std::string(text.substr(0, kMost))), text.size() > kMost ? "…" : "", "\"");
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, const char* kind) {

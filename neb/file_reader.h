@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -45,12 +46,16 @@ class FileReader {
   uint64_t size_;
 };
 
+// The beginning of what stands in a file, for an error: in double quotes, without what would break a line of text.
+std::string Excerpt(std::string_view text);
+
 // The whole of a file.
 absl::StatusOr<std::string> ReadFile(const std::string& path, const char* kind);
 
 // The extents that a header may claim: at most 2^60 each, and so their product in bytes.
 inline constexpr uint64_t kMaxExtent = uint64_t{1} << 60;
-inline constexpr size_t kMaxRank = 64;  // as NumPy; keeps error messages short
+inline constexpr uint64_t kMaxInflation = 1032;  // bytes that a byte of deflate (gzip, PNG) may become; zlib's manual
+inline constexpr size_t kMaxRank = 64;           // as NumPy; keeps error messages short
 
 // The bytes of an array. None when the product of the non-zero extents is above 2^60, even though an extent of 0 may
 // make the array empty: strides must fit too.

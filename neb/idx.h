@@ -5,9 +5,10 @@
 //   absl::StatusOr<Dataset> images = ReadIdx("train-images-idx3-ubyte.gz");
 //   absl::StatusOr<std::vector<int>> labels = ReadIdxLabels("train-labels-idx1-ubyte.gz");
 //
-// The files are not trusted: memory grows with what is there, never with what a header claims. Errors are one line,
-// naming the file, the offset and what was expected there. Offsets count decompressed bytes; that of a corrupt gzip
-// stream says how much of it could be used.
+// The files are not trusted. Memory is at most about five times the bytes that are read, whatever a header claims: what
+// there is, or what max_items keeps of it; of gzip never more than 1032 times the file's size, deflate's limit. Errors
+// are one line, naming the file, the offset and what was expected there. Offsets count decompressed bytes; that of a
+// corrupt gzip stream says how much of it could be used.
 #ifndef NEB_NEB_IDX_H_
 #define NEB_NEB_IDX_H_
 

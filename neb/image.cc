@@ -1,23 +1,19 @@
 #include "neb/image.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
+#include <limits>
 #include <memory>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "neb/file.h"
+#include "neb/file_reader.h"
+#include "neb/image_file.h"
 #include "stb_image.h"
 #include "stb_image_write.h"
 
 namespace neb {
 namespace {
 
-struct FileClose {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
 struct StbFree {
   void operator()(uint8_t* pixels) const { stbi_image_free(pixels); }
 };
@@ -44,21 +40,17 @@ absl::Status WritePng(const std::string& path, const Image& image) {
 }
 
 absl::StatusOr<Image> ReadImage(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, expected a PNG or JPEG file"));
-  }
-  errno = 0;
-  std::unique_ptr<std::FILE, FileClose> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) {
-    const int error = errno;
-    const std::string message = absl::StrCat(path, ": cannot open: ", std::strerror(error));
-    return error == ENOENT ? absl::NotFoundError(message) : absl::UnknownError(message);
+  const absl::StatusOr<std::string> bytes = ReadFile(path, "a PNG or JPEG file");
+  if (!bytes.ok()) return bytes.status();
+  if (absl::Status status = CheckImageFile(path, *bytes); !status.ok()) return status;
+  if (bytes->size() > std::numeric_limits<int>::max()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", bytes->size(), " bytes, expected at most 2^31 - 1"));
   }
   int width = 0;
   int height = 0;
   int channels = 0;
-  std::unique_ptr<uint8_t[], StbFree> pixels(stbi_load_from_file(file.get(), &width, &height, &channels, 0));
+  const std::unique_ptr<uint8_t[], StbFree> pixels(stbi_load_from_memory(
+      reinterpret_cast<const uint8_t*>(bytes->data()), static_cast<int>(bytes->size()), &width, &height, &channels, 0));
   if (pixels == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": not a readable PNG or JPEG image: ", stbi_failure_reason()));

@@ -46,8 +46,10 @@ struct Image {
 // Writes a PNG file, whole or not at all (see file.h). The image has at least one pixel and 1 to 4 channels.
 absl::Status WritePng(const std::string& path, const Image& image);
 
-// Reads a PNG or JPEG file with the channels it has (16-bit samples keep their high byte). Errors name the path and the
-// reason: NotFound for a missing file, InvalidArgument for one that is no such image.
+// Reads a PNG or JPEG file with the channels it has (16-bit samples keep their high byte), up to 16384 pixels to a
+// side. The file is not trusted: it must be whole, and of a size that its bytes can hold (see image_file.h), before
+// there is room made for the pixels. Errors name the path and the reason, and mostly the offset: NotFound for a missing
+// file, InvalidArgument for one that is no such image, or no regular file.
 absl::StatusOr<Image> ReadImage(const std::string& path);
 
 }  // namespace neb

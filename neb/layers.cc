@@ -29,7 +29,8 @@ Var Conv2dUp(const Params& p, const std::string& name, Arg x, int64_t height, in
   CallSite site(x);
   Params scope = p.Scope(name);
   const int64_t in = x.var().dim(-1);
-  const double fan = static_cast<double>(options.kernel * options.kernel * in);
+  const double fan =
+      static_cast<double>(options.kernel) * static_cast<double>(options.kernel) * static_cast<double>(in);
   const Var w = scope("w", {options.kernel, options.kernel, channels, in},
                       autodiff::Normal(static_cast<double>(options.stride) / std::sqrt(fan)));
   const Var y =

@@ -25,6 +25,9 @@ namespace neb {
 // itself, to the last bit. The mistake of a row that is not a multiple of M is on the tape.
 Energy JointEnergy(Energy energy_of_mean, int64_t measurements, double sigma);
 
+// The most that files and command lines may ask for.
+inline constexpr int64_t kMaxMeasurements = 1000;
+
 // The NEB objective for M measurements, sample by sample: ‖x − x̂‖², x̂ the mean over m of y_m − σ²∇_m φ(y). That is the
 // loss of the mean estimate, as in [MGM], not the mean of M single losses; for a JointEnergy they are the same.
 // `energy` may be any joint energy. x: [batch, d], y: [batch, M·d] -> [batch]. With M = 1 it records what NebLoss does.

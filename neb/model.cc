@@ -13,6 +13,8 @@
 #include "absl/strings/str_split.h"
 #include "neb/checkpoint.h"
 #include "neb/evaluation_batch.h"
+#include "neb/file_reader.h"
+#include "neb/safetensors.h"
 
 namespace neb {
 
@@ -36,7 +38,7 @@ absl::StatusOr<Shape> ParseShape(const std::string& text) {
     int64_t extent = 0;
     if (!absl::SimpleAtoi(part, &extent) || extent < 1 || extent > kMaxElements / elements) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "item_shape \"", text, "\" is not a list of positive numbers with a ", "product of at most ", kMaxElements));
+          "item_shape ", Excerpt(text), " is not a list of positive numbers with a product of at most ", kMaxElements));
     }
     elements *= extent;
     extents.push_back(extent);
@@ -102,7 +104,7 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   double sigma = 0;
   uint64_t seed = 0;
   if (!absl::SimpleAtod(metadata("sigma"), &sigma) || !(sigma > 0) || !std::isfinite(sigma)) {
-    return fail(absl::StrCat("not a model: metadata \"sigma\" is \"", metadata("sigma"), "\""));
+    return fail(absl::StrCat("not a model: metadata \"sigma\" is ", Excerpt(metadata("sigma"))));
   }
   if (!absl::SimpleAtoi(metadata("seed"), &seed)) return fail("not a model: metadata \"seed\" is no number");
   if (file->metadata.count("item_shape") == 0) return fail("not a model: no metadata \"item_shape\"");
@@ -114,19 +116,24 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   for (auto& [name, value] : file->tensors) {
     if (IsCheckpoint(*file) && IsTrainingState(name)) continue;
     if (value.dtype() != autodiff::DType::kF32) {
-      return fail(absl::StrCat("parameter \"", name, "\" is ", Name(value.dtype()), ", expected f32"));
+      return fail(absl::StrCat("parameter ", Excerpt(name), " is ", Name(value.dtype()), ", expected f32"));
     }
     const bool trainable = std::find(fixed.begin(), fixed.end(), name) == fixed.end();
+    // A radius that is not fixed by the data is infinite.
+    const std::span<const float> numbers = value.data<float>();
+    const auto bad = std::find_if(numbers.begin(), numbers.end(),
+                                  [trainable](float x) { return std::isnan(x) || (trainable && std::isinf(x)); });
+    if (bad != numbers.end()) {
+      return fail(absl::StrCat("parameter ", Excerpt(name), ": number ", bad - numbers.begin(), " (from 0) is ", *bad,
+                               ", expected finite ones"));
+    }
     params->Add(name, std::move(value), trainable);
   }
+  // The energy comes from the file too: what it asks for may be of any size, and is not made up.
+  params->Close();
   Model model(std::move(energy), *item_shape, sigma, params);
   const int stored = params->size();
   if (absl::Status s = model.RecordOnce(); !s.ok()) return fail(std::string(s.message()));
-  if (params->size() > stored) {
-    const ParamStore::Entry& missing = (*params)[stored];
-    return fail(absl::StrCat("parameter \"", missing.name, "\" of the energy, ", missing.value.shape().ToString(),
-                             ", is not in the file"));
-  }
   Tape tape;
   Params p(&tape, params.get());
   RecordEnergy(model.energy_, tape.Input("y", {2, model.d()}), p);
@@ -134,7 +141,7 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   for (const Params::Bound& b : p.bound()) used[static_cast<size_t>(b.index)] = true;
   for (int i = 0; i < stored; ++i) {
     if (!used[static_cast<size_t>(i)]) {
-      return fail(absl::StrCat("the energy has no parameter \"", (*params)[i].name, "\", ",
+      return fail(absl::StrCat("the energy has no parameter ", Excerpt((*params)[i].name), ", ",
                                (*params)[i].value.shape().ToString(), " in the file"));
     }
   }

@@ -30,8 +30,9 @@ class Model {
   static absl::StatusOr<Model> Create(Energy energy, autodiff::Shape item_shape, double sigma, uint64_t seed = 0);
 
   // Reads what Save wrote, or the model out of a checkpoint (checkpoint.h). The energy must be the one that was saved:
-  // the first parameter of another name or shape is an error that names it, with both shapes. NotFound without a file;
-  // InvalidArgument, naming what was expected, for one that is no model.
+  // the first parameter of another name or shape is an error that names it, with both shapes, and so is one with a
+  // number that is not finite. The file is not trusted: no parameter is created that is not in it, so memory is bounded
+  // by its size. NotFound without a file; InvalidArgument, naming what was expected, for one that is no model.
   static absl::StatusOr<Model> Load(const std::string& path, Energy energy);
   // In the safetensors format: parameters as tensors; σ, item shape, seed and `metadata` as metadata.
   absl::Status Save(const std::string& path, const std::map<std::string, std::string>& metadata = {}) const;

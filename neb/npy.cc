@@ -13,7 +13,6 @@
 #include <system_error>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "neb/file.h"
 #include "neb/file_reader.h"
@@ -44,7 +43,7 @@ absl::StatusOr<Elements> ParseDtype(const FileReader& reader, const NpyHeader& h
   // One byte has no order; some writers give one all the same.
   if (header.descr == "|u1" || header.descr == "<u1" || header.descr == ">u1") return Elements{1, DType::kF32};
   const bool swapped = header.descr == ">f4" || header.descr == ">f8";
-  const std::string what = absl::StrCat("dtype '", absl::CHexEscape(header.descr.substr(0, 40)), "' is ",
+  const std::string what = absl::StrCat("dtype ", Excerpt(header.descr), " is ",
                                         swapped ? "big-endian" : "not supported", ", expected '<f4', '<f8' or '|u1'");
   return absl::UnimplementedError(reader.Error(header.descr_begin, what).message());
 }

@@ -43,9 +43,9 @@ class DictionaryParser {
       } else if (key == "shape" && !std::exchange(has_shape, true)) {
         header.shape = Tuple();
       } else {
-        return reader_.Error(
-            key_begin, absl::StrCat("key '", absl::CHexEscape(key),
-                                    "', expected each of 'descr', 'fortran_order' and 'shape' once and no other"));
+        return reader_.Error(key_begin,
+                             absl::StrCat("key ", Excerpt(key),
+                                          ", expected each of 'descr', 'fortran_order' and 'shape' once and no other"));
       }
       if (!Accept(',') && Peek() != '}') Fail("',' or '}'");
     }

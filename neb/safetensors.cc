@@ -51,6 +51,13 @@ struct JsonErrorFinder : nlohmann::json_sax<json> {
   size_t position = 0;
 };
 
+// For errors. A name may be as long as the file; the half of a character that a cut leaves is replaced.
+std::string Quote(const std::string& text) {
+  constexpr size_t kMost = 100;
+  return absl::StrCat(json(text.substr(0, kMost)).dump(-1, ' ', false, json::error_handler_t::replace),
+                      text.size() > kMost ? "…" : "");
+}
+
 struct Header {
   json entries;                    // the whole object
   std::vector<std::string> names;  // its keys, in the order of the file
@@ -99,7 +106,7 @@ absl::StatusOr<Header> ReadHeader(const FileReader& reader) {
     return reader.Error(kLengthBytes + finder.position, "expected a header of valid JSON and UTF-8 up to here");
   }
   if (!twice.empty()) {
-    return reader.Error(kLengthBytes, absl::StrCat("the header has ", json(twice).dump(), " twice, expected it once"));
+    return reader.Error(kLengthBytes, absl::StrCat("the header has ", Quote(twice), " twice, expected it once"));
   }
   return header;
 }
@@ -114,7 +121,7 @@ struct Entry {
 
 absl::StatusOr<Entry> ParseEntry(const FileReader& reader, const std::string& name, const json& entry) {
   const auto error = [&](const std::string& what) {
-    return reader.Error(kLengthBytes, absl::StrCat("tensor ", json(name).dump(), ": ", what));
+    return reader.Error(kLengthBytes, absl::StrCat("tensor ", Quote(name), ": ", what));
   };
   if (!entry.is_object()) return error("expected an object with \"dtype\", \"shape\" and \"data_offsets\"");
   const auto dtype = entry.find("dtype"), shape = entry.find("shape"), offsets = entry.find("data_offsets");
@@ -134,8 +141,8 @@ absl::StatusOr<Entry> ParseEntry(const FileReader& reader, const std::string& na
   if (*dtype == "F64") {
     result.dtype = DType::kF64;
   } else if (*dtype != "F32") {
-    return absl::UnimplementedError(
-        absl::StrCat(error("").message(), "dtype ", dtype->dump(), " is not supported, expected \"F32\" or \"F64\""));
+    return absl::UnimplementedError(absl::StrCat(error("").message(), "dtype ", Quote(dtype->get<std::string>()),
+                                                 " is not supported, expected \"F32\" or \"F64\""));
   }
   for (const json& extent : *shape) {
     const uint64_t value = extent;
@@ -161,7 +168,7 @@ absl::Status CheckLayout(const FileReader& reader, uint64_t data_begin, const st
   uint64_t expected = 0;
   for (const Entry* entry : by_offset) {
     const auto error = [&](const std::string& what) {
-      return reader.Error(data_begin + expected, absl::StrCat("tensor ", json(entry->name).dump(), ": data_offsets [",
+      return reader.Error(data_begin + expected, absl::StrCat("tensor ", Quote(entry->name), ": data_offsets [",
                                                               entry->begin, ",", entry->end, "] ", what));
     };
     if (entry->end > data_bytes) return error(absl::StrCat("reach beyond the ", data_bytes, " bytes of data"));

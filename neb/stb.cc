@@ -11,6 +11,8 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #pragma GCC diagnostic ignored "-Wsign-compare"
 
+#include <cstdlib>
+
 #ifndef STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
@@ -19,6 +21,10 @@
 #define STBI_NO_LINEAR
 // A header may claim any size; a picture of more than this to a side is not one of ours.
 #define STBI_MAX_DIMENSIONS (1 << 14)
+// Cleared: a JPEG without one of its tables or scans must not show what was in memory, nor search it for a code.
+#define STBI_MALLOC(size) calloc(1, size)
+#define STBI_REALLOC(memory, size) realloc(memory, size)
+#define STBI_FREE(memory) free(memory)
 #include "stb_image.h"
 #endif
 

@@ -1,6 +1,7 @@
 #include "neb/trainer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -89,9 +90,10 @@ std::string WhatWentWrong(const std::vector<Var>& watched, const std::vector<Var
 }
 
 // A gradient may be NaN while the loss is finite; its numbers then stay as they are (optimizer.h), and training would
-// go on without them. To look at every gradient at every step would cost time: once in so many steps, the first
-// included.
-constexpr int64_t kStepsBetweenLooks = 1000;
+// go on without them. Looking at every gradient takes a replay op by op, so it is done at steps 100, 200, 400, 800, ...
+bool IsLookDue(int64_t step) {
+  return step >= 100 && step % 100 == 0 && std::has_single_bit(static_cast<uint64_t>(step / 100));
+}
 
 constexpr double kMaxRate = 1e30;  // a step is about as long as the rate, and must be a float
 
@@ -241,7 +243,7 @@ absl::Status Trainer::Step() {
                                                       "); the parameters are those of the step before. ", why,
                                                       "A smaller learning rate or gradient clipping may help"));
   };
-  if (t.step % kStepsBetweenLooks == 0) {
+  if (IsLookDue(t.step)) {
     const std::string why = WhatWentWrong(t.watched, t.given, t.inputs, t.state);
     if (!why.empty()) return failure("the loss or its gradient became nan or infinite", why);
   }

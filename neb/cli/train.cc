@@ -67,7 +67,6 @@ using Json = nlohmann::ordered_json;
 constexpr double kImageSigma = 0.3;
 constexpr double kPointSigma = 0.15;  // of the data's standard deviation
 constexpr double kImageFarFraction = 0.0625;
-constexpr int64_t kMaxMeasurements = 1000;
 
 // --- Flags ---
 

@@ -15,6 +15,7 @@
 namespace autodiff {
 
 std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> allocated_bytes{0};
 
 #ifdef NEB_OTHER_ALLOCATOR
 const bool kAllocationsAreCounted = false;
@@ -25,6 +26,13 @@ const bool kAllocationsAreCounted = true;
 }  // namespace autodiff
 
 #ifndef NEB_OTHER_ALLOCATOR
+namespace {
+void Count(size_t bytes) {
+  ++autodiff::allocations;
+  autodiff::allocated_bytes += static_cast<int64_t>(bytes);
+}
+}  // namespace
+
 extern "C" {
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);
@@ -32,19 +40,19 @@ void* __libc_realloc(void*, size_t);
 void* __libc_memalign(size_t, size_t);
 
 void* malloc(size_t n) {
-  ++autodiff::allocations;
+  Count(n);
   return __libc_malloc(n);
 }
 void* calloc(size_t n, size_t size) {
-  ++autodiff::allocations;
+  Count(n * size);
   return __libc_calloc(n, size);
 }
 void* realloc(void* p, size_t n) {
-  ++autodiff::allocations;
+  Count(n);
   return __libc_realloc(p, n);
 }
 void* aligned_alloc(size_t alignment, size_t n) {
-  ++autodiff::allocations;
+  Count(n);
   return __libc_memalign(alignment, n);
 }
 }

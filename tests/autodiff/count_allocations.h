@@ -12,8 +12,9 @@
 
 namespace autodiff {
 
-// So far, by all threads.
+// So far, by all threads: the calls, and the bytes that they asked for.
 extern std::atomic<int64_t> allocations;
+extern std::atomic<int64_t> allocated_bytes;
 // False under sanitizers, which bring an allocator of their own.
 extern const bool kAllocationsAreCounted;
 

@@ -92,6 +92,18 @@ TEST(CsvTest, EmptyFilesAndBinaryOnes) {
             "line 2, column 2: \"" + std::string(40, 'z') + "…\", expected a number");
 }
 
+TEST(CsvTest, ALineMayBeAsLongAsTheFile) {
+  constexpr int kFields = 300'000;
+  std::string line = "1";
+  for (int i = 1; i < kFields; ++i) line += ",1";
+  const absl::StatusOr<Dataset> data = ReadText(line + "\n" + line);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->x.shape(), Shape({2, kFields}));
+  EXPECT_EQ(ErrorFor(line + "\n" + line + ","), "line 2: 300001 fields, expected 300000 as in line 1");
+  EXPECT_EQ(ErrorFor(std::string(1'000'000, ',')),
+            "no point in 1 line, expected a file of comma-, tab- or space-separated numbers");
+}
+
 // Every beginning of a file is read as far as it goes, or is an error; never a crash.
 TEST(CsvTest, EveryTruncation) {
   const std::string whole = "# c\nx,y\n1.5,\"2\"\r\n-3,4e2\n";

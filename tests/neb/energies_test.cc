@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "neb/energy_spec.h"
+#include "neb/safetensors.h"
 #include "tests/neb/test_energies.h"
 #include "tests/neb/test_files.h"
 
@@ -17,6 +18,7 @@ namespace {
 using autodiff::Shape;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 const Shape kImage = {6, 5, 2};
 
@@ -126,7 +128,7 @@ TEST(ReadyMadeEnergies, Errors) {
     EXPECT_EQ(energy.status().code(), absl::StatusCode::kInvalidArgument) << ToJson(spec);
     return std::string(energy.status().message());
   };
-  EXPECT_THAT(error(MlpEnergyOptions{.hidden = {4, 0}}), HasSubstr("4, 0"));
+  EXPECT_THAT(error(MlpEnergyOptions{.hidden = {4, 0}}), HasSubstr("positive, got 0"));
   EXPECT_THAT(error(MlpEnergyOptions{.activation = "relu"}), AllOf(HasSubstr("relu"), HasSubstr("silu")));
   EXPECT_THAT(error(ProductOfExpertsOptions{.experts = -1}), HasSubstr("experts"));
   EXPECT_THAT(error(ConvEnergyOptions{.channels = {4}, .strides = {1, 2}}), HasSubstr("1 and 2"));
@@ -183,6 +185,14 @@ TEST(EnergySpec, Errors) {
   EXPECT_THAT(error(R"({"form": "mlp", "hidden": [3, "a"]})"), HasSubstr("hidden"));
   EXPECT_THAT(error(R"({"form": "conv", "kernel": 2.5})"), HasSubstr("whole number"));
   EXPECT_THAT(error(R"({"form": "mlp", "activation": 1})"), HasSubstr("string"));
+  // One short line, whatever the text is.
+  for (const std::string& text : {std::string(100000, 'x'), std::string("\xff\n"), std::string("{\n")}) {
+    EXPECT_LT(error(text).size(), 300u);
+    EXPECT_EQ(error(text).find('\n'), std::string::npos);
+  }
+  const std::string nested = std::string(300000, '[') + std::string(300000, ']');
+  EXPECT_THAT(error(R"({"form": "mlp", "hidden": )" + nested + "}"), HasSubstr("hidden"));
+  EXPECT_THAT(error(R"({"form": "mlp", "activation": )" + nested + "}"), HasSubstr("a string, got array"));
 }
 
 // A file says which energy it holds, and the scales of its data.
@@ -206,6 +216,18 @@ TEST(LoadModel, Errors) {
   const std::string path = NewFolder("models") + "/model.safetensors";
   ASSERT_TRUE(Created(MlpEnergyOptions{}, SomeScales(60)).Save(path).ok());
   EXPECT_THAT(std::string(LoadModel(path).status().message()), AllOf(HasSubstr(path), HasSubstr("\"energy\"")));
+}
+
+TEST(LoadModel, ShapesThatAreNotThoseOfTheMean) {
+  const std::string path = NewFolder("models") + "/model.safetensors";
+  ASSERT_TRUE(SaveModel(path, Created(MlpEnergyOptions{}, SomeScales(60)), MlpEnergyOptions{}).ok());
+  TensorFile file = *ReadSafetensors(path);
+  for (const char* shape : {"61", "60,2", "-60,-1", "4611686018427387904,4", "0", "60;1", "1\n60"}) {
+    file.metadata["item_shape"] = shape;
+    ASSERT_TRUE(WriteSafetensors(path, file).ok());
+    const std::string message(LoadModel(path).status().message());
+    EXPECT_THAT(message, AllOf(HasSubstr(path), HasSubstr("item_shape"), Not(HasSubstr("\n")))) << shape;
+  }
 }
 
 }  // namespace

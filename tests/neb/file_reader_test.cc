@@ -36,6 +36,12 @@ TEST(FileReaderTest, AFileThatIsCutWhileItIsRead) {
   EXPECT_EQ(reader->Read(4, 6, part.data()).message(), path + ": offset 6: file became shorter: expected 4 more bytes");
 }
 
+TEST(ExcerptTest, IsShortAndOneLine) {
+  EXPECT_EQ(Excerpt("w"), "\"w\"");
+  EXPECT_EQ(Excerpt("a\n\"\xff"), "\"a\\n\\\"\\xff\"");
+  EXPECT_EQ(Excerpt(std::string(1000, 'x')), "\"" + std::string(40, 'x') + "…\"");
+}
+
 TEST(ArrayBytesTest, IsTheProductUpTo2ToThe60) {
   constexpr int64_t k30 = int64_t{1} << 30;
   EXPECT_EQ(ArrayBytes({}, 8), 8u);

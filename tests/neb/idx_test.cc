@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -136,6 +138,39 @@ TEST(IdxTest, EveryFlippedByteOfAGzipBodyIsNoticed) {
   std::string wrong_crc = whole;
   wrong_crc[whole.size() - 8] = static_cast<char>(~wrong_crc[whole.size() - 8]);
   EXPECT_NE(ErrorFor(wrong_crc).find("corrupt gzip: incorrect data check"), std::string::npos);
+}
+
+// gzip -c a >> f; gzip -c b >> f: RFC 1952 has the contents one after another.
+TEST(IdxTest, GzipMembersFollowEachOtherAndNothingElseDoes) {
+  const std::string folder = NewFolder("d"), images = SmallImages();
+  std::string members;
+  for (const auto& [begin, size] : {std::pair(0, 7), std::pair(7, 0), std::pair(7, 30), std::pair(37, 3)}) {
+    SpillGzip(folder + "/one", images.substr(static_cast<size_t>(begin), static_cast<size_t>(size)));
+    members += Slurp(folder + "/one");
+  }
+  Spill(folder + "/all", members);
+  const absl::StatusOr<Dataset> data = ReadIdx(folder + "/all");
+  ASSERT_TRUE(data.ok()) << data.status();
+  for (int i = 0; i < 24; ++i) EXPECT_EQ(data->x.at(i), static_cast<float>(10 * i) / 255.0f) << i;
+  for (const std::string& rest : {std::string("x"), std::string(1, '\0'), images}) {
+    EXPECT_EQ(ErrorFor(members + rest),
+              "offset 40: corrupt gzip: trailing bytes, expected the end of the file or another gzip member at byte " +
+                  std::to_string(members.size()) + " of the file");
+  }
+  // A member that is none.
+  EXPECT_EQ(ErrorFor(members + "\x1f"), "offset 40: corrupt gzip: unexpected end of file");
+  EXPECT_EQ(ErrorFor(members + "\x1f\x8c"), "offset 40: corrupt gzip: incorrect header check");
+}
+
+// A thousand times what the file has: read as far as the header says, and no further.
+TEST(IdxTest, AGzipBombIsReadAsFarAsItsHeaderSays) {
+  const std::string folder = NewFolder("d");
+  SpillGzip(folder + "/f", Idx(0x803, {2, 100, 100}, std::string(10'000'000, '\0')));
+  EXPECT_LT(std::filesystem::file_size(folder + "/f"), 20'000u);
+  EXPECT_EQ(ErrorFor(Slurp(folder + "/f")), "offset 20016: trailing bytes: expected the end of the file here");
+  const absl::StatusOr<Dataset> one = ReadIdx(folder + "/f", 1);
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ(one->x.shape(), autodiff::Shape({1, 10000}));
 }
 
 TEST(IdxTest, TrailingBytesAreAnError) {

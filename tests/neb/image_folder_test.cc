@@ -128,18 +128,16 @@ TEST(ImageFolderTest, CorruptFilesAreNamedWithTheReason) {
   const std::string folder = NewFolder("d");
   Spill(folder + "/text.png", "not an image");
   EXPECT_EQ(ReadImageFolder(folder).status().message(),
-            folder + "/text.png: not a readable PNG or JPEG image: unknown image type");
+            folder + "/text.png: offset 0: \"not an i\", expected the start of a PNG or JPEG file");
   std::filesystem::remove(folder + "/text.png");
   SpillPng(folder + "/whole.png", 20, 20, 3, 77);
   const std::string whole = Slurp(folder + "/whole.png");
   std::filesystem::remove(folder + "/whole.png");
-  // stb_image is content without the IEND chunk: what it needs ends there.
-  for (size_t size = 0; size + 12 < whole.size(); ++size) {
+  for (size_t size = 0; size < whole.size(); ++size) {
     Spill(folder + "/cut.png", whole.substr(0, size));
     const absl::StatusOr<Dataset> data = ReadImageFolder(folder);
     ASSERT_FALSE(data.ok()) << size;
-    EXPECT_EQ(std::string(data.status().message()).rfind(folder + "/cut.png: not a readable PNG or JPEG image: ", 0),
-              0u);
+    EXPECT_EQ(std::string(data.status().message()).rfind(folder + "/cut.png: offset ", 0), 0u);
   }
 }
 

@@ -1,14 +1,18 @@
 #include "neb/image.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stb_image_write.h"
 #include "tests/neb/test_files.h"
 
 namespace neb {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Bytes without a pattern (Knuth's multiplicative hash).
 Image Speckled(int height, int width, int channels) {
@@ -54,18 +58,23 @@ TEST(ImageTest, ReadsAForeignPng) {
   EXPECT_EQ(image->at(1, 1)[2], 30);
 }
 
+std::string Jpeg(const Image& image) {
+  std::string bytes;
+  const auto append = [](void* to, void* data, int size) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<size_t>(size));
+  };
+  EXPECT_NE(stbi_write_jpg_to_func(append, &bytes, image.width, image.height, image.channels, image.pixels.data(), 100),
+            0);
+  return bytes;
+}
+
 TEST(ImageTest, ReadsAJpeg) {
   Image image(16, 24, 3);
   for (int row = 0; row < 16; ++row) {
     for (int column = 0; column < 24; ++column) image.at(row, column)[1] = static_cast<uint8_t>(40 + 5 * column + row);
   }
-  std::string bytes;
-  const auto append = [](void* to, void* data, int size) {
-    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<size_t>(size));
-  };
-  ASSERT_NE(stbi_write_jpg_to_func(append, &bytes, 24, 16, 3, image.pixels.data(), 100), 0);
   const std::string path = NewFolder("d") + "/f.jpg";
-  Spill(path, bytes);
+  Spill(path, Jpeg(image));
   const absl::StatusOr<Image> read = ReadImage(path);
   ASSERT_TRUE(read.ok()) << read.status();
   ASSERT_EQ(read->pixels.size(), image.pixels.size());
@@ -88,7 +97,81 @@ TEST(ImageTest, Errors) {
   EXPECT_EQ(ReadImage(folder).status().message(), folder + ": is a directory, expected a PNG or JPEG file");
   Spill(folder + "/f.png", "GIF89a");
   EXPECT_EQ(ReadImage(folder + "/f.png").status().message(),
-            folder + "/f.png: not a readable PNG or JPEG image: unknown image type");
+            folder + "/f.png: offset 0: \"GIF89a\", expected the start of a PNG or JPEG file");
+}
+
+// The message of the error that reading `bytes` gives, without the path.
+std::string ErrorFor(const std::string& bytes) {
+  const std::string path = testing::TempDir() + "/image_test_error";
+  std::filesystem::remove(path);  // some file systems flush a file that is cut and written again: slow
+  Spill(path, bytes);
+  const absl::Status status = ReadImage(path).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  const std::string message(status.message());
+  EXPECT_EQ(message.rfind(path + ": ", 0), 0u) << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  return message.substr(std::min(message.size(), path.size() + 2));
+}
+
+std::string Png(const Image& image) {
+  const std::string path = NewFolder("png") + "/f.png";
+  EXPECT_TRUE(WritePng(path, image).ok());
+  return Slurp(path);
+}
+
+TEST(ImageTest, EveryTruncationIsAnError) {
+  const std::string png = Png(Speckled(5, 4, 3)), jpeg = Jpeg(Speckled(8, 8, 1));
+  EXPECT_EQ(ErrorFor(""), "offset 0: empty file, expected the start of a PNG or JPEG file");
+  for (size_t size = 8; size < png.size(); ++size) {
+    EXPECT_THAT(ErrorFor(png.substr(0, size)), HasSubstr(": truncated PNG: expected a chunk of ")) << size;
+  }
+  for (size_t size = 2; size < jpeg.size(); ++size) {
+    EXPECT_THAT(ErrorFor(jpeg.substr(0, size)), HasSubstr(": truncated JPEG: ")) << size;
+  }
+  EXPECT_EQ(ErrorFor(png.substr(0, png.size() - 1)),
+            "offset " + std::to_string(png.size() - 12) + ": truncated PNG: expected a chunk of 12 bytes, found 11");
+  EXPECT_EQ(ErrorFor(jpeg.substr(0, jpeg.size() - 2)),
+            "offset " + std::to_string(jpeg.size() - 2) + ": truncated JPEG: expected the end-of-image marker");
+}
+
+TEST(ImageTest, EveryFlippedByteOfAPngIsNoticed) {
+  const std::string png = Png(Speckled(5, 4, 3));
+  for (size_t i = 0; i < png.size(); ++i) {
+    std::string flipped = png;
+    flipped[i] = static_cast<char>(~flipped[i]);
+    ErrorFor(flipped);
+  }
+  std::string flipped = png;
+  flipped[16] = '\x7f';  // the width
+  EXPECT_EQ(ErrorFor(flipped), "offset 8: corrupt PNG: the chunk \"IHDR\" is not what its checksum expects");
+}
+
+// Some cameras and programs put something behind a picture.
+TEST(ImageTest, WhatFollowsAPictureIsIgnored) {
+  const std::string path = NewFolder("d") + "/f";
+  for (const std::string& bytes : {Png(Speckled(5, 4, 3)), Jpeg(Speckled(16, 24, 3))}) {
+    Spill(path, bytes + "what follows");
+    EXPECT_TRUE(ReadImage(path).ok());
+  }
+}
+
+// Changes bytes [at, at + 2) of a JPEG, from the marker on.
+std::string JpegWith(const std::string& marker, size_t at, const std::string& bytes) {
+  std::string jpeg = Jpeg(Speckled(8, 8, 1));
+  const size_t begin = jpeg.find(marker);
+  EXPECT_NE(begin, std::string::npos);
+  return jpeg.replace(begin + at, bytes.size(), bytes);
+}
+
+TEST(ImageTest, JpegsThatTheDecoderMustNotSee) {
+  // 4 bytes of marker and length, then the precision, the height, the width.
+  EXPECT_THAT(ErrorFor(JpegWith("\xFF\xC0", 5, "\x40\x01\x40\x01")), HasSubstr(": absurd size 16385 x 16385: "));
+  // 4 bytes of marker and length, one of the table's number, 16 counts of codes.
+  EXPECT_THAT(ErrorFor(JpegWith("\xFF\xC4", 5, std::string(16, '\x10'))),
+              HasSubstr(": Huffman table of 256 codes in a JPEG, expected at most 255"));
+  std::string scans = Jpeg(Speckled(16, 24, 3));
+  for (int i = 0; i < 300; ++i) scans.insert(scans.size() - 2, std::string("\xFF\xDA\x00\x02", 4));
+  EXPECT_THAT(ErrorFor(scans), HasSubstr(": scan 257 of a JPEG, expected at most 256"));
 }
 
 }  // namespace

@@ -191,6 +191,18 @@ TEST(ModelFile, NumbersOfAnotherTypeAreAnError) {
   EXPECT_THAT(LoadError(path, Mixed), AllOf(HasSubstr("\"hidden/b\""), HasSubstr("f64")));
 }
 
+TEST(ModelFile, NumbersThatAreNotFiniteAreAnError) {
+  const std::string path = NewFolder("out") + "/model.safetensors";
+  ASSERT_TRUE(Created(Mixed, {7}).Save(path).ok());
+  const TensorFile good = *ReadSafetensors(path);
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    TensorFile file = good;
+    file.tensors[1].second.set(2, bad);
+    ASSERT_TRUE(WriteSafetensors(path, file).ok());
+    EXPECT_THAT(LoadError(path, Mixed), HasSubstr("parameter \"hidden/b\": number 2 (from 0) is "));
+  }
+}
+
 TEST(ModelFile, FilesThatAreNoModel) {
   const std::string folder = NewFolder("out");
   LoadError(folder + "/none.safetensors", Mixed);

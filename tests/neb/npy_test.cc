@@ -203,11 +203,11 @@ TEST(ReadNpyTest, OtherDtypesAreNamed) {
     const std::string message(x.status().message());
     return message.substr(message.find("/x.npy: ") + 8);
   };
-  EXPECT_EQ(with("'>f4'"), "offset 20: dtype '>f4' is big-endian, expected '<f4', '<f8' or '|u1'");
-  EXPECT_EQ(with("'>f8'"), "offset 20: dtype '>f8' is big-endian, expected '<f4', '<f8' or '|u1'");
+  EXPECT_EQ(with("'>f4'"), "offset 20: dtype \">f4\" is big-endian, expected '<f4', '<f8' or '|u1'");
+  EXPECT_EQ(with("'>f8'"), "offset 20: dtype \">f8\" is big-endian, expected '<f4', '<f8' or '|u1'");
   for (const std::string dtype : {"<f2", "<i8", "|i1", "|b1", "<c8", "|O", "<U3", ""}) {
     EXPECT_EQ(with("'" + dtype + "'"),
-              "offset 20: dtype '" + dtype + "' is not supported, expected '<f4', '<f8' or '|u1'");
+              "offset 20: dtype \"" + dtype + "\" is not supported, expected '<f4', '<f8' or '|u1'");
   }
   // numpy.zeros(1, dtype=[('a', '<f4'), ('b', '<f4')])
   EXPECT_EQ(with("[('a', '<f4'), ('b', '<f4')]"),
@@ -245,7 +245,7 @@ TEST(ReadNpyTest, HeadersThatAreNone) {
   EXPECT_EQ(ErrorForDictionary("{'descr': '<f4', 'shape': (1,), }"),
             "offset 10: the header lacks one of 'descr', 'fortran_order' and 'shape', expected all three");
   EXPECT_EQ(ErrorForDictionary("{'descr': '<f4', 'descr': '<f4'}"),
-            "offset 27: key 'descr', expected each of 'descr', 'fortran_order' and 'shape' once and no other");
+            "offset 27: key \"descr\", expected each of 'descr', 'fortran_order' and 'shape' once and no other");
   EXPECT_EQ(ErrorForDictionary("{'fortran_order': 1}"), "offset 28: found \"1\", expected True or False");
   EXPECT_EQ(ErrorForDictionary("{'descr': '<f4', 'fortran_order': False, 'shape': ()} + {}"),
             "offset 64: found \"+\", expected spaces up to the end of the header");

@@ -396,7 +396,7 @@ TEST(Divergence, OfAGradientAlone) {
     return 0.5 * (1.0 + sqrt(p("c", {}, autodiff::Zeros()))) * squared_norm(y, {1});
   };
   Model model = Created(energy, {2}, 0.5);
-  const std::string message = Divergence(model, NormalTensor({100, 2}, 0, 1, 1), {.steps = 50, .batch = 32});
+  const std::string message = Divergence(model, NormalTensor({100, 2}, 0, 1, 1), {.steps = 150, .batch = 32});
   EXPECT_THAT(message, AllOf(HasSubstr("the loss or its gradient"), HasSubstr("div of shape [] made inf of "),
                              HasSubstr(", 0 at []"), HasSubstr("in the gradient of sqrt"),
                              HasSubstr("trainer_test.cc:" + std::to_string(line))));
