@@ -201,6 +201,7 @@ absl::Status Run() {
        .resume = absl::GetFlag(FLAGS_resume),
        .save = [&](const neb::Progress&) { return model->Save(model_path); }});
   if (!result.ok()) return result.status();
+  if (absl::Status s = model->Save(model_path); !s.ok()) return s;
 
   const absl::StatusOr<double> loss = neb::MeasureLoss(*model, held_out.x, held_out.size(), seed, &pool);
   if (!loss.ok()) return loss.status();

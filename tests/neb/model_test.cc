@@ -144,7 +144,7 @@ TEST(ModelFile, AnotherEnergyIsNamedByItsFirstParameterThatDiffers) {
   EXPECT_THAT(LoadError(path, Denoiser(34)),
               AllOf(HasSubstr("\"nu/0/w\""), HasSubstr("[20, 34]"), HasSubstr("[20, 33]")));
   // Asked for, not in the file; in the file, not asked for.
-  EXPECT_THAT(LoadError(path, Mixed), HasSubstr("parameter \"hidden/w\" of the energy, [20, 70], is not in the file"));
+  EXPECT_THAT(LoadError(path, Mixed), HasSubstr("there is no parameter \"hidden/w\", [20, 70]"));
   EXPECT_THAT(LoadError(path, Gaussian(1)), HasSubstr("the energy has no parameter \"mean\", [20] in the file"));
   EXPECT_THAT(LoadError(path,
                         [](Var y, Params& p) {  // one layer less

@@ -60,7 +60,7 @@ TEST(Info, OfAModelThatDoesNotLoadIsAnError) {
   const Outcome run = RunNeb("info " + path);
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.out, HasSubstr("0.5"));
-  EXPECT_THAT(run.err, AllOf(HasSubstr(path), HasSubstr("is not in the file")));
+  EXPECT_THAT(run.err, AllOf(HasSubstr(path), HasSubstr("there is no parameter")));
 }
 
 TEST(InfoMistake, OneLineEach) {

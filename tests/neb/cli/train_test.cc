@@ -50,8 +50,8 @@ TEST(Train, PointsInThePlane) {
   const std::string out = NewFolder("runs") + "/moons";
   const Outcome run = RunNeb("train --data=two_moons --points=300 --sigma=0.25 --seed=4 " + kQuick + "--out=" + out);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(FilesIn(out), (std::set<std::string>{"model.safetensors", "settings.json", "metrics.jsonl", "loss.png",
-                                                 "energy.png", "basins.png"}));
+  EXPECT_EQ(FilesIn(out), (std::set<std::string>{"model.safetensors", "checkpoint.safetensors", "settings.json",
+                                                 "metrics.jsonl", "loss.png", "energy.png", "basins.png"}));
   for (const char* picture : {"/loss.png", "/energy.png", "/basins.png"}) ExpectPicture(out + picture);
   EXPECT_THAT(run.out, AllOf(HasSubstr("300 training and 300 held-out points of [2]"), HasSubstr("linear (Wiener)"),
                              HasSubstr("0.12500"), HasSubstr("neb sample " + out)));  // σ²d
@@ -88,8 +88,8 @@ TEST(Train, ImagesInAFile) {
       RunNeb("train --data=" + images +
              R"( --energy='{"form": "residual_mlp", "hidden": [8]}' --steps=3 --threads=1 --out=)" + out);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(FilesIn(out),
-            (std::set<std::string>{"model.safetensors", "settings.json", "metrics.jsonl", "loss.png", "denoise.png"}));
+  EXPECT_EQ(FilesIn(out), (std::set<std::string>{"model.safetensors", "checkpoint.safetensors", "settings.json",
+                                                 "metrics.jsonl", "loss.png", "denoise.png"}));
   ExpectPicture(out + "/denoise.png");
   const json settings = json::parse(Slurp(out + "/settings.json"), nullptr, false);
   EXPECT_EQ(settings["sigma"], 0.3);
