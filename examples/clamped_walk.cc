@@ -13,7 +13,8 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_format.h"
-#include "examples/plane.h"
+#include "examples/side_by_side.h"
+#include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/known_energies.h"
 #include "neb/neb.h"
@@ -63,7 +64,7 @@ absl::Status Run() {
       const double bin = (y2 - kLow) / (kHigh - kLow) * kBins;
       if (bin >= 0 && bin < kBins) counts[static_cast<size_t>(bin)] += 1;
     }
-    points = examples::PointsOf(y), estimates = examples::PointsOf(x_hat);
+    points = neb::PointsOf(y), estimates = neb::PointsOf(x_hat);
     return absl::OkStatus();
   });
   if (!done.ok()) return done;
@@ -98,7 +99,7 @@ absl::Status Run() {
               exact_jumps / mass);
   std::printf("the walk  %6.3f    %6.3f   %6.3f\n", mean / n, spread(n, mean, squares), jumps / n);
 
-  const absl::StatusOr<neb::Field> field = examples::EnergyField(*model, {-1.8, 2.8, -1.5, 2}, 160, 122);
+  const absl::StatusOr<neb::Field> field = neb::EnergyField(*model, {-1.8, 2.8, -1.5, 2});
   if (!field.ok()) return field.status();
   const absl::StatusOr<neb::Image> map =
       neb::HeatMap(*field, {.title = "y₁ is known: chains (white), jumps (orange)",

@@ -13,7 +13,8 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "autodiff/random.h"
-#include "examples/plane.h"
+#include "examples/side_by_side.h"
+#include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/known_energies.h"
 #include "neb/neb.h"
@@ -29,7 +30,7 @@ using neb::Tensor;
 using neb::Var;
 
 constexpr double kSigma = 0.4;
-constexpr examples::Window kWindow = {-5, 5, -5, 5};
+constexpr neb::PlaneBox kWindow = {-5, 5, -5, 5};
 
 // −log(½ e^−φ₁ + ½ e^−φ₂), the mean of two densities. Unlike a product it needs energies with their constants, which
 // those of known_energies.h have.
@@ -93,9 +94,9 @@ absl::Status Run() {
   for (const Composition& c : compositions) {
     absl::StatusOr<neb::Model> model = neb::Model::Create(c.energy, {2}, kSigma);
     if (!model.ok()) return model.status();
-    const absl::StatusOr<neb::Field> field = examples::EnergyField(*model, kWindow, 150, 150);
+    const absl::StatusOr<neb::Field> field = neb::EnergyField(*model, kWindow);
     if (!field.ok()) return field.status();
-    const absl::StatusOr<neb::Field> wide = examples::EnergyField(*model, {-10, 10, -10, 10}, 201, 201);
+    const absl::StatusOr<neb::Field> wide = neb::EnergyField(*model, {-10, 10, -10, 10});
     if (!wide.ok()) return wide.status();
     // MALA samples the composed density without bias; starts all over the picture find every blob.
     Tensor start({4000, 2});
@@ -109,13 +110,13 @@ absl::Status Run() {
     if (!s.ok()) return s;
     const Moments exact = Exact(*wide);
     Moments seen;
-    for (const neb::Point& y : examples::PointsOf(walk->y())) seen.Add(1, y.x, y.y);
+    for (const neb::Point& y : neb::PointsOf(walk->y())) seen.Add(1, y.x, y.y);
     for (const Moments& m : {exact, seen}) {
       std::printf(" %7.3f  %7.3f  %7.3f   ", m.y1 / m.mass, m.y2 / m.mass, m.squares / m.mass);
     }
     std::printf("  %.2f   %s\n", walk->mean_acceptance(), c.title);
 
-    std::vector<neb::Point> some = examples::PointsOf(walk->y());
+    std::vector<neb::Point> some = neb::PointsOf(walk->y());
     some.resize(300);
     const absl::StatusOr<neb::Image> panel =
         neb::HeatMap(*field, {.title = c.title,

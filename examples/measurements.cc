@@ -10,7 +10,8 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_format.h"
-#include "examples/plane.h"
+#include "examples/side_by_side.h"
+#include "neb/cli/plane.h"
 #include "neb/cli/run_folder.h"
 #include "neb/kernel_density.h"
 #include "neb/known_energies.h"
@@ -36,7 +37,7 @@ double Error(const Tensor& x, const Tensor& estimate) {
 
 // One row in sixteen, to draw: the points of the moons are in their order along them.
 std::vector<neb::Point> Some(const Tensor& x) {
-  const std::vector<neb::Point> all = examples::PointsOf(x);
+  const std::vector<neb::Point> all = neb::PointsOf(x);
   std::vector<neb::Point> some;
   for (size_t i = 0; i < all.size(); i += 16) some.push_back(all[i]);
   return some;
@@ -75,7 +76,7 @@ absl::Status Run() {
 
     absl::StatusOr<neb::Model> exact = neb::Model::Create(neb::KernelDensityEnergy(train->x, level), {2}, level);
     if (!exact.ok()) return exact.status();
-    const absl::StatusOr<neb::Field> field = examples::EnergyField(*exact, {-2.2, 3.2, -1.8, 2.3}, 120, 91);
+    const absl::StatusOr<neb::Field> field = neb::EnergyField(*exact, {-2.2, 3.2, -1.8, 2.3});
     if (!field.ok()) return field.status();
     const std::vector<neb::Point> means = Some(mean), estimates = Some(x_hat);
     const absl::StatusOr<neb::Image> panel =

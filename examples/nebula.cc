@@ -35,7 +35,7 @@ ABSL_FLAG(std::string, out, "runs/nebula", "folder for the pictures");
 ABSL_FLAG(std::vector<std::string>, sigma, std::vector<std::string>({}),
           "standard deviations of the noise; by default 0.15 for moons and 0.5,1,1.5,2 for images");
 ABSL_FLAG(int64_t, stored, 100, "images to store");
-ABSL_FLAG(int64_t, steps, 2000, "minibatches to train on, for each sigma");
+ABSL_FLAG(int64_t, steps, 4000, "minibatches to train on, for each sigma");
 ABSL_FLAG(uint64_t, seed, 1, "of everything random");
 
 namespace {
@@ -125,13 +125,14 @@ absl::StatusOr<neb::Model> Learn(const neb::Dataset& stored, double sigma) {
   const uint64_t seed = absl::GetFlag(FLAGS_seed);
   const neb::Energy energy = neb::ResidualDenoiser(
       [d](Var z, Params& p) {
-        return neb::Mlp(p, z, {256, 256, d}, {.last_weight_init = autodiff::Zeros()});
+        return neb::Mlp(p, z, {512, 512, d}, {.last_weight_init = autodiff::Zeros()});
       },
       neb::MeasureScales(stored.x, sigma));
   absl::StatusOr<neb::Model> model = neb::Model::Create(energy, stored.item_shape, sigma, seed);
   if (!model.ok()) return model.status();
   const absl::StatusOr<neb::TrainResult> trained =
-      neb::Train(*model, stored.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .seed = seed});
+      neb::Train(*model, stored.x, nullptr,
+                 {.steps = absl::GetFlag(FLAGS_steps), .batch = 100, .inner_fraction = 0.5, .seed = seed});
   if (!trained.ok()) return trained.status();
   return model;
 }
