@@ -129,6 +129,9 @@ absl::StatusOr<Energy> ResidualConv(const ResidualConvOptions& options, const Sh
   if (absl::Status s = CheckImages(item_shape, scales, options.kernel); !s.ok()) return s;
   if (absl::Status s = CheckSizes("channels", options.channels); !s.ok()) return s;
   if (options.channels.empty()) return absl::InvalidArgumentError("expected one or more channels, got none");
+  if (options.bottleneck < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("bottleneck must be >= 0, got ", options.bottleneck));
+  }
   return ResidualDenoiser(
       [options, item_shape, act = *activation](Var z, Params& p) {
         const Conv2dOptions same{.kernel = options.kernel, .padding = options.kernel / 2};
@@ -140,6 +143,11 @@ absl::StatusOr<Energy> ResidualConv(const ResidualConvOptions& options, const Sh
           levels.push_back(h);
         }
         h = act(Conv2d(p, "middle", h, options.channels.back(), same));
+        if (options.bottleneck > 0) {
+          const Var flat = reshape(h, {h.dim(0), -1});
+          const Var units = act(Dense(p, "narrow", flat, options.bottleneck));
+          h = h + reshape(Dense(p, "wide", units, flat.dim(1), {.weight_init = kStartAtZero}), h.shape());
+        }
         for (size_t i = options.channels.size() - 1; i > 0; --i) {
           const Var level = levels[i - 1];
           h = Conv2dUp(p, absl::StrCat("up", i), h, level.dim(1), level.dim(2), level.dim(3), half);

@@ -70,8 +70,11 @@ struct ResidualMlpOptions {
 absl::StatusOr<Energy> ResidualMlp(const ResidualMlpOptions& options, const Scales& scales);
 
 struct ResidualConvOptions {
-  std::vector<int64_t> channels = {32, 64};  // at full, half, quarter, ... resolution
-  int64_t kernel = 3;                        // odd
+  std::vector<int64_t> channels = {16, 32, 64};  // at full, half, quarter, ... resolution
+  int64_t kernel = 3;                            // odd
+  // Units of a dense layer at the lowest resolution, through which every pixel reaches every other; 0: none. Without,
+  // an estimate knows its neighbourhood only: good for denoising, but walks then draw strokes that make no whole.
+  int64_t bottleneck = 256;
   std::string activation = "silu";
 };
 // A residual denoiser with a small convolutional network: down by convolutions of stride 2, up by their adjoints, what

@@ -29,13 +29,11 @@ void ForEachOption(Options& o, Visitor&& visit) {
   if constexpr (kConvolutional) {
     visit("channels", o.channels);
     visit("kernel", o.kernel);
+    visit("bottleneck", o.bottleneck);
   } else {
     visit("hidden", o.hidden);
   }
-  if constexpr (std::is_same_v<Form, ConvEnergyOptions>) {
-    visit("strides", o.strides);
-    visit("bottleneck", o.bottleneck);
-  }
+  if constexpr (std::is_same_v<Form, ConvEnergyOptions>) visit("strides", o.strides);
   if constexpr (std::is_same_v<Form, ProductOfExpertsOptions>) visit("experts", o.experts);
   visit("activation", o.activation);
 }

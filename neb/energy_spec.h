@@ -13,7 +13,7 @@
 //   product_of_experts  hidden, experts, activation                        ProductOfExpertsOptions
 //   conv                channels, strides, kernel, bottleneck, activation  ConvEnergyOptions
 //   residual_mlp        hidden, activation                                 ResidualMlpOptions
-//   residual_conv       channels, kernel, activation                       ResidualConvOptions
+//   residual_conv       channels, kernel, bottleneck, activation           ResidualConvOptions
 #ifndef NEB_NEB_ENERGY_SPEC_H_
 #define NEB_NEB_ENERGY_SPEC_H_
 

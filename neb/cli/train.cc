@@ -40,7 +40,7 @@
 ABSL_FLAG(std::string, energy, "",
           absl::StrCat("the form of φ: ", absl::StrJoin(neb::EnergyForms(), ", "),
                        "; or JSON with the form's options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: "
-                       "residual_mlp for images, else mlp"));
+                       "residual_conv for images, else mlp"));
 ABSL_FLAG(std::string, sigma, "",
           "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
           "multiple, 1.5*sigma_c; empty: 0.3 for images, else 0.15 of the data's standard deviation");
@@ -299,7 +299,7 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   if (!sigma.ok()) return sigma.status();
   run.sigma = *std::move(sigma);
   absl::StatusOr<EnergySpec> spec = ParseEnergySpec(!run.flags.energy.empty() ? run.flags.energy
-                                                    : IsImages(train)         ? "residual_mlp"
+                                                    : IsImages(train)         ? "residual_conv"
                                                                               : "mlp");
   if (!spec.ok()) return spec.status();
   run.spec = *std::move(spec);

@@ -28,9 +28,12 @@ Scales SomeScales(int64_t d, double sigma = 0.4) {
 
 // One of each form, small.
 std::vector<EnergySpec> SmallOnes() {
-  return {MlpEnergyOptions{.hidden = {16, 16}}, ProductOfExpertsOptions{.hidden = {16}, .experts = 20},
-          ConvEnergyOptions{.channels = {4, 8}, .strides = {1, 2}, .bottleneck = 3}, ResidualMlpOptions{.hidden = {16}},
-          ResidualConvOptions{.channels = {3, 5, 4}}};
+  return {MlpEnergyOptions{.hidden = {16, 16}},
+          ProductOfExpertsOptions{.hidden = {16}, .experts = 20},
+          ConvEnergyOptions{.channels = {4, 8}, .strides = {1, 2}, .bottleneck = 3},
+          ResidualMlpOptions{.hidden = {16}},
+          ResidualConvOptions{.channels = {3, 5, 4}},
+          ResidualConvOptions{.channels = {3, 4}, .bottleneck = 6}};
 }
 
 Model Created(const EnergySpec& spec, const Scales& scales) {
@@ -136,6 +139,7 @@ TEST(ReadyMadeEnergies, Errors) {
   EXPECT_THAT(error(ConvEnergyOptions{.bottleneck = 0}), HasSubstr("bottleneck"));
   EXPECT_THAT(error(ConvEnergyOptions{}, {60}), HasSubstr("[60]"));
   EXPECT_THAT(error(ResidualConvOptions{.channels = {}}), HasSubstr("none"));
+  EXPECT_THAT(error(ResidualConvOptions{.bottleneck = -1}), HasSubstr("-1"));
   EXPECT_THAT(error(ResidualConvOptions{}, {3, 20}), HasSubstr("[3, 20]"));
   EXPECT_THAT(error(ResidualMlpOptions{}, {61}), HasSubstr("[61]"));
 }
