@@ -40,6 +40,7 @@ absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path, bool resume
   if (!std::ofstream(metrics, resume ? std::ios::app : std::ios::trunc)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot write to the folder ", path, ": ", std::strerror(errno)));
   }
+  if (std::filesystem::file_size(metrics, error) == 0) std::filesystem::remove(metrics, error);
   return folder;
 }
 
