@@ -375,12 +375,12 @@ const Command kTrain = {
     .description =
         "Adds noise of level σ to the data and learns the energy φ whose estimate x̂(y) = y − σ²∇φ(y) takes it off\n"
         "again. Writes to --out (by default runs/ and the name of the data)\n\n"
-        "  model.safetensors   the model, for the other commands\n"
-        "  settings.json       all settings;  metrics.jsonl: losses, a line every 100 steps\n"
-        "  checkpoint.safetensors   for --resume, should the run be stopped\n"
-        "  loss.png            the losses as curves\n"
-        "  denoise.png         of images: held-out ones, clean, noisy, and x̂\n"
-        "  energy.png          of points in the plane: φ, the way down, data, attractors;  basins.png: descents\n\n"
+        "  model.safetensors       the model, for the other commands\n"
+        "  settings.json           all settings;  metrics.jsonl: losses, a line every 100 steps\n"
+        "  checkpoint.safetensors  for --resume, should the run be stopped\n"
+        "  loss.png                the losses as curves\n"
+        "  denoise.png             of images: held-out ones, clean, noisy, and x̂\n"
+        "  energy.png              of points in the plane: φ, the way down, data, attractors;  basins.png: descents\n\n"
         "  neb train                                              Fashion-MNIST (Debian's dataset-fashion-mnist)\n"
         "  neb train --data=photos/ --size=32 --energy=residual_conv --minutes=30 --out=runs/photos\n"
         "  neb train --data=two_moons --sigma=0.15",
