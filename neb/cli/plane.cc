@@ -35,8 +35,9 @@ PlaneBox BoxAround(const Tensor& x, double margin) {
 Tensor GridPoints(const PlaneBox& box, int64_t nx, int64_t ny) {
   Tensor y({ny * nx, 2});
   for (int64_t k = 0; k < ny * nx; ++k) {
-    const double u = static_cast<double>(k % nx) / static_cast<double>(nx - 1);
-    const double v = static_cast<double>(k / nx) / static_cast<double>(ny - 1);
+    const int64_t row = k / nx, column = k % nx;
+    const double u = static_cast<double>(column) / static_cast<double>(nx - 1);
+    const double v = static_cast<double>(row) / static_cast<double>(ny - 1);
     y.set(2 * k, box.x_low + (box.x_high - box.x_low) * u);
     y.set(2 * k + 1, box.y_low + (box.y_high - box.y_low) * v);
   }
