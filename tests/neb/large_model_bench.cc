@@ -91,7 +91,8 @@ absl::Status Run(const std::string& checkpoint, const std::string& saved) {
   if (s.ok()) s = report.Part("first step", 1, [&] { return (*trainer)->Step(); });
   if (s.ok()) s = report.Part("a step", steps, [&] { return (*trainer)->Step(); });
   if (s.ok())
-    s = report.Part("write a checkpoint", 1, [&] { return neb::WriteSafetensors(checkpoint, (*trainer)->Save()); });
+    s = report.Part("write a checkpoint", 1,
+                    [&] { return neb::WriteSafetensorsView(checkpoint, (*trainer)->State()); });
   if (s.ok()) s = report.Part("end the training", 1, [&] { return trainer->reset(), absl::OkStatus(); });
   if (!s.ok()) return s;
 

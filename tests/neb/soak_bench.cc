@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -120,7 +121,7 @@ absl::Status Work::Train() {
   absl::StatusOr<neb::Dataset> drawn =
       neb::GaussianManifold(kPoints, seed, {.d = kDims, .stddevs = {3, 2, 1, 0.5, 0.25}});
   if (!drawn.ok()) return drawn.status();
-  absl::StatusOr<neb::TrainHeldOut> parts = neb::Split(*drawn, 0.25, seed);
+  absl::StatusOr<neb::TrainHeldOut> parts = neb::Split(*std::move(drawn), 0.25, seed);
   if (!parts.ok()) return parts.status();
   data = std::move(parts->train);
   held_out = std::move(parts->held_out);
