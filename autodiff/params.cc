@@ -1,6 +1,8 @@
 #include "autodiff/params.h"
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,8 +18,9 @@ uint64_t StepOf(const std::string& name) {
   return h >> 16;
 }
 
-Tensor Initialized(const Initializer& init, const Shape& shape, const NoiseKey& key) {
-  if (init.kind == Initializer::Kind::kConstant) return Tensor::Full(shape, init.value, DType::kF64);
+// Drawn in float64 whatever the dtype, a few at a time: a large parameter is there only once.
+Tensor Initialized(const Initializer& init, const Shape& shape, DType dtype, const NoiseKey& key) {
+  if (init.kind == Initializer::Kind::kConstant) return Tensor::Full(shape, init.value, dtype);
   const int rank = shape.rank();
   double area = 1;
   for (int i = 0; i < rank - 2; ++i) area *= static_cast<double>(shape[i]);
@@ -27,14 +30,20 @@ Tensor Initialized(const Initializer& init, const Shape& shape, const NoiseKey& 
                      : init.fan == Initializer::Fan::kIn ? fan_in
                                                          : 0.5 * (fan_in + fan_out);
   const double stddev = std::sqrt(init.value / fan);
-  Tensor t(shape, DType::kF64);
-  const std::span<double> values = t.data<double>();
-  if (init.kind == Initializer::Kind::kNormal) {
-    FillNormal(key, 0, values);
-    for (double& v : values) v *= stddev;
-  } else {
-    FillUniform(key, 0, values);
-    for (double& v : values) v = std::sqrt(3.0) * stddev * (2 * v - 1);
+  Tensor t(shape, dtype);
+  constexpr int64_t kChunk = 4096;
+  std::vector<double> draws(static_cast<size_t>(std::min(kChunk, t.num_elements())));
+  for (int64_t begin = 0; begin < t.num_elements(); begin += kChunk) {
+    const std::span<double> values =
+        std::span(draws).first(static_cast<size_t>(std::min(kChunk, t.num_elements() - begin)));
+    if (init.kind == Initializer::Kind::kNormal) {
+      FillNormal(key, begin, values);
+      for (double& v : values) v *= stddev;
+    } else {
+      FillUniform(key, begin, values);
+      for (double& v : values) v = std::sqrt(3.0) * stddev * (2 * v - 1);
+    }
+    for (size_t i = 0; i < values.size(); ++i) t.set(begin + static_cast<int64_t>(i), values[i]);
   }
   return t;
 }
@@ -103,7 +112,8 @@ Var Params::Bind(const std::string& name, const Shape& shape, const Tensor* valu
   }
   if (index < 0) {
     const NoiseKey key{.seed = store.seed(), .stream = kInitialization, .step = StepOf(full)};
-    index = store.Add(full, (trainable ? Initialized(init, shape, key) : *value).Cast(tape->dtype()), trainable);
+    index = store.Add(full, trainable ? Initialized(init, shape, tape->dtype(), key) : value->Cast(tape->dtype()),
+                      trainable);
   }
   const ParamStore::Entry& entry = store[index];
   if (!(entry.value.shape() == shape) || entry.trainable != trainable) {

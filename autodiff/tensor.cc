@@ -71,4 +71,11 @@ Tensor Tensor::Reshaped(Shape shape) const {
   return t;
 }
 
+Tensor Tensor::FirstRows(int64_t rows) && {
+  CheckTensorAccess(shape_.rank() > 0 && rows >= 0 && rows <= shape_[0], "FirstRows(): there are not so many");
+  Tensor t = std::move(*this);
+  t.shape_[0] = rows;
+  return t;
+}
+
 }  // namespace autodiff

@@ -90,6 +90,9 @@ class Tensor {
   // The same elements in another dtype (rounded to nearest), or under another shape of equal size.
   Tensor Cast(DType dtype) const;
   Tensor Reshaped(Shape shape) const;
+  // The first `rows` of the first axis of a tensor that is given up for them: nothing is copied, and the memory of the
+  // other rows stays with them. 0 <= rows <= shape()[0].
+  Tensor FirstRows(int64_t rows) &&;
 
  private:
   Shape shape_;

@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cstring>
-#include <map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -40,8 +39,8 @@ std::string ExactText(double value) {
   return {text, end.ptr};
 }
 
-void AddSettings(const Settings& settings, TensorFile& file) {
-  for (const auto& [name, value] : settings) file.metadata[absl::StrCat(kSetting, name)] = value;
+void AddSettings(const Settings& settings, std::map<std::string, std::string>& metadata) {
+  for (const auto& [name, value] : settings) metadata[absl::StrCat(kSetting, name)] = value;
 }
 
 absl::Status CheckSettings(const TensorFile& file, const Settings& settings) {

@@ -24,6 +24,7 @@
 #define NEB_NEB_CHECKPOINT_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,7 +49,7 @@ std::string ExactText(double value);
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // Adds the settings to the metadata, each as setting/NAME.
-void AddSettings(const Settings& settings, TensorFile& file);
+void AddSettings(const Settings& settings, std::map<std::string, std::string>& metadata);
 // InvalidArgument, naming the first setting that differs and both values.
 absl::Status CheckSettings(const TensorFile& file, const Settings& settings);
 

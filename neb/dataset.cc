@@ -24,20 +24,28 @@ void CheckOwn(bool ok, const char* what) {
 // The permutation that a split is cut from. Batches shuffles with steps 0, 1, …: this one no run reaches.
 constexpr uint64_t kSplitStep = (uint64_t{1} << 48) - 1;
 
-Dataset Rows(const Dataset& data, std::span<const int64_t> indices) {
-  Dataset part;
-  part.item_shape = data.item_shape;
-  part.name = data.name;
-  autodiff::Shape shape = data.x.shape();
-  shape[0] = static_cast<int64_t>(indices.size());
-  part.x = autodiff::Tensor(shape, data.x.dtype());
-  GatherRows(data.x, indices, part.x);
-  return part;
+// Row i becomes what row order[i] was, in place: cycle by cycle of the permutation, with one row set aside.
+void Permute(std::vector<int64_t> order, autodiff::Tensor& x) {
+  const size_t bytes = static_cast<size_t>(x.num_bytes()) / order.size();
+  if (bytes == 0) return;
+  std::vector<std::byte> aside(bytes);
+  const auto row = [&](size_t i) { return x.bytes() + i * bytes; };
+  for (size_t start = 0; start < order.size(); ++start) {
+    std::memcpy(aside.data(), row(start), bytes);
+    size_t to = start;
+    while (static_cast<size_t>(order[to]) != start) {
+      const auto from = static_cast<size_t>(std::exchange(order[to], static_cast<int64_t>(to)));
+      std::memcpy(row(to), row(from), bytes);
+      to = from;
+    }
+    order[to] = static_cast<int64_t>(to);
+    std::memcpy(row(to), aside.data(), bytes);
+  }
 }
 
 }  // namespace
 
-absl::StatusOr<TrainHeldOut> Split(const Dataset& data, double held_out, uint64_t seed) {
+absl::StatusOr<TrainHeldOut> Split(Dataset data, double held_out, uint64_t seed) {
   const int64_t n = data.size();
   const double wanted = held_out < 1 ? std::round(held_out * static_cast<double>(n)) : held_out;
   // Written so that NaN fails too.
@@ -49,11 +57,19 @@ absl::StatusOr<TrainHeldOut> Split(const Dataset& data, double held_out, uint64_
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   autodiff::Shuffle({.seed = seed, .stream = autodiff::kShuffling, .step = kSplitStep}, order);
-  const auto [rest, first] = std::pair(std::span(order).subspan(static_cast<size_t>(wanted)),
-                                       std::span(order).first(static_cast<size_t>(wanted)));
-  TrainHeldOut parts = {.train = Rows(data, rest), .held_out = Rows(data, first)};
-  parts.held_out.name += " (held out)";
-  return parts;
+  // The first ones are held out; they go to the end.
+  std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(wanted), order.end());
+  Permute(std::move(order), data.x);
+  const int64_t rest = n - static_cast<int64_t>(wanted);
+  autodiff::Shape shape = data.x.shape();
+  shape[0] = static_cast<int64_t>(wanted);
+  Dataset part = {.x = autodiff::Tensor(shape, data.x.dtype()),
+                  .item_shape = data.item_shape,
+                  .name = absl::StrCat(data.name, " (held out)")};
+  const auto size = static_cast<size_t>(part.x.num_bytes());
+  if (size > 0) std::memcpy(part.x.bytes(), data.x.bytes() + static_cast<size_t>(data.x.num_bytes()) - size, size);
+  data.x = std::move(data.x).FirstRows(rest);
+  return TrainHeldOut{.train = std::move(data), .held_out = std::move(part)};
 }
 
 Batches::Batches(int64_t n, BatchOptions options)

@@ -36,8 +36,10 @@ struct TrainHeldOut {
   Dataset held_out;
 };
 // Splits at random; the same seed and size give the same split. `held_out` below 1 is a fraction of the data set
-// (rounded to nearest), from 1 on it is a number of items. InvalidArgument when either part would be empty.
-absl::StatusOr<TrainHeldOut> Split(const Dataset& data, double held_out, uint64_t seed);
+// (rounded to nearest), from 1 on it is a number of items. InvalidArgument when either part would be empty. The part to
+// train on stays in the memory of `data`, which is reordered: with Split(std::move(data), …) only what is held out is
+// copied.
+absl::StatusOr<TrainHeldOut> Split(Dataset data, double held_out, uint64_t seed);
 
 struct BatchOptions {
   int64_t batch_size = 128;

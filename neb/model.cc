@@ -148,12 +148,12 @@ absl::StatusOr<Model> Model::Load(const std::string& path, Energy energy) {
   return model;
 }
 
-TensorFile Model::Contents(const std::map<std::string, std::string>& metadata) const {
-  TensorFile file;
+TensorFileView Model::Contents(const std::map<std::string, std::string>& metadata) const {
+  TensorFileView file;
   std::vector<std::string> fixed;
   for (int i = 0; i < params_->size(); ++i) {
     const ParamStore::Entry& e = (*params_)[i];
-    file.tensors.emplace_back(e.name, e.value);
+    file.tensors.emplace_back(e.name, &e.value);
     if (!e.trainable) fixed.push_back(e.name);
   }
   file.metadata = metadata;
@@ -165,7 +165,7 @@ TensorFile Model::Contents(const std::map<std::string, std::string>& metadata) c
 }
 
 absl::Status Model::Save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
-  return WriteSafetensors(path, Contents(metadata));
+  return WriteSafetensorsView(path, Contents(metadata));
 }
 
 absl::Status Model::Evaluate(std::span<const float> y, const Results& results, autodiff::ThreadPool* pool) {

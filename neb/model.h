@@ -36,8 +36,8 @@ class Model {
   static absl::StatusOr<Model> Load(const std::string& path, Energy energy);
   // In the safetensors format: parameters as tensors; σ, item shape, seed and `metadata` as metadata.
   absl::Status Save(const std::string& path, const std::map<std::string, std::string>& metadata = {}) const;
-  // What Save writes.
-  TensorFile Contents(const std::map<std::string, std::string>& metadata = {}) const;
+  // What Save writes, valid as long as the model is.
+  TensorFileView Contents(const std::map<std::string, std::string>& metadata = {}) const;
 
   const Energy& energy() const { return energy_; }
   const autodiff::Shape& item_shape() const { return item_shape_; }

@@ -6,11 +6,15 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -48,43 +52,97 @@ absl::StatusOr<Elements> ParseDtype(const FileReader& reader, const NpyHeader& h
   return absl::UnimplementedError(reader.Error(header.descr_begin, what).message());
 }
 
-// Elements with the first axis innermost -> `to`, with the last one innermost.
-void FromFortranOrder(const std::byte* from, const Shape& shape, size_t element_bytes, std::byte* to) {
-  std::vector<int64_t> strides, index(static_cast<size_t>(shape.rank()), 0);
-  int64_t stride = 1;
-  for (const int64_t extent : shape) {
-    strides.push_back(stride);
-    stride *= extent;
-  }
-  const int64_t count = shape.num_elements();
-  int64_t place = 0;  // of the element in `from`
-  for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(to + static_cast<size_t>(i) * element_bytes, from + static_cast<size_t>(place) * element_bytes,
-                element_bytes);
-    for (size_t axis = index.size(); axis-- > 0;) {
-      place += strides[axis];
-      if (++index[axis] < shape[static_cast<int>(axis)]) break;
-      place -= index[axis] * strides[axis];
-      index[axis] = 0;
+// The places in C's order, with the last axis innermost, of elements that come in Fortran's, with the first innermost.
+class FortranPlaces {
+ public:
+  explicit FortranPlaces(const Shape& shape) : shape_(shape), index_(static_cast<size_t>(shape.rank()), 0) {
+    strides_.resize(index_.size(), 1);
+    for (size_t axis = index_.size(); axis-- > 1;) {
+      strides_[axis - 1] = strides_[axis] * shape[static_cast<int>(axis)];
     }
   }
+  int64_t Next() {
+    const int64_t place = place_;
+    for (size_t axis = 0; axis < index_.size(); ++axis) {
+      place_ += strides_[axis];
+      if (++index_[axis] < shape_[static_cast<int>(axis)]) break;
+      place_ -= index_[axis] * strides_[axis];
+      index_[axis] = 0;
+    }
+    return place;
+  }
+
+ private:
+  Shape shape_;
+  std::vector<int64_t> index_, strides_;
+  int64_t place_ = 0;
+};
+
+// A number of the file that is not finite in the array; place -1: there is none.
+struct NonFinite {
+  int64_t place = -1;
+  double value = 0;
+};
+
+// The file's elements, a chunk at a time: the array itself is the only memory of its size.
+template <typename From, typename To>
+absl::StatusOr<NonFinite> Stream(const FileReader& reader, const NpyHeader& header, int64_t file_elements,
+                                 std::span<To> to) {
+  constexpr size_t kChunk = 1 << 15;
+  const bool permute = header.fortran_order && header.shape.rank() > 1;
+  // Without rows beyond the last wanted one, which lie at the end in C's order only.
+  const auto count = static_cast<size_t>(permute ? file_elements : static_cast<int64_t>(to.size()));
+  FortranPlaces places(header.shape);
+  std::vector<From> chunk(std::min(kChunk, count));
+  NonFinite first;
+  for (size_t begin = 0; begin < count; begin += chunk.size()) {
+    const size_t size = std::min(chunk.size(), count - begin);
+    const absl::Status read = reader.Read(header.data_begin + begin * sizeof(From), size * sizeof(From), chunk.data());
+    if (!read.ok()) return read;
+    for (size_t i = 0; i < size; ++i) {
+      const auto place = static_cast<size_t>(permute ? places.Next() : static_cast<int64_t>(begin + i));
+      if (place >= to.size()) continue;
+      if constexpr (std::is_same_v<From, uint8_t>) {
+        to[place] = static_cast<To>(chunk[i]) / 255;
+      } else {
+        to[place] = static_cast<To>(chunk[i]);
+      }
+      if (std::isfinite(to[place]) || (first.place >= 0 && first.place < static_cast<int64_t>(place))) continue;
+      first = {static_cast<int64_t>(place), static_cast<double>(chunk[i])};
+    }
+  }
+  return first;
 }
 
-}  // namespace
+template <typename To>
+absl::StatusOr<NonFinite> StreamTo(const FileReader& reader, const NpyHeader& header, int64_t element_bytes,
+                                   std::span<To> to) {
+  const int64_t elements = header.shape.num_elements();
+  if (element_bytes == 1) return Stream<uint8_t>(reader, header, elements, to);
+  if (element_bytes == 4) return Stream<float>(reader, header, elements, to);
+  return Stream<double>(reader, header, elements, to);
+}
 
-absl::StatusOr<Tensor> ReadNpy(const std::string& path, int64_t max_rows) {
+// A file whose header and size are as they should be.
+struct NpyFile {
+  FileReader reader;
+  NpyHeader header;
+  Elements elements;
+};
+
+absl::StatusOr<NpyFile> OpenNpy(const std::string& path, int64_t max_rows) {
   if (max_rows < 0) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": max_rows is ", max_rows, ", expected at least 0"));
   }
-  const absl::StatusOr<FileReader> reader = FileReader::Open(path, "a .npy file");
+  absl::StatusOr<FileReader> reader = FileReader::Open(path, "a .npy file");
   if (!reader.ok()) return reader.status();
-  const absl::StatusOr<NpyHeader> header = ReadNpyHeader(*reader);
+  absl::StatusOr<NpyHeader> header = ReadNpyHeader(*reader);
   if (!header.ok()) return header.status();
   const absl::StatusOr<Elements> elements = ParseDtype(*reader, *header);
   if (!elements.ok()) return elements.status();
 
   // Checked in eight bytes per element, so that nothing that the elements become overflows either.
-  Shape shape = header->shape;
+  const Shape& shape = header->shape;
   if (!ArrayBytes(shape, 8).has_value()) {
     return reader->Error(header->data_begin,
                          absl::StrCat("absurd shape ", shape.ToString(), ", expected at most 2^60 bytes"));
@@ -98,35 +156,43 @@ absl::StatusOr<Tensor> ReadNpy(const std::string& path, int64_t max_rows) {
   if (found > expected) {
     return reader->Error(header->data_begin + expected,
                          absl::StrCat("trailing bytes: the data of shape ", shape.ToString(),
-                                      " ends here, expected the end "
-                                      "of the file"));
+                                      " ends here, expected the end of the file"));
   }
+  return NpyFile{*std::move(reader), *std::move(header), *elements};
+}
 
-  const bool permute = header->fortran_order && shape.rank() > 1;
-  if (!permute && shape.rank() > 0) shape[0] = std::min(shape[0], max_rows);
-  Tensor tensor(shape, elements->dtype);
-  const size_t bytes = static_cast<size_t>(*ArrayBytes(shape, elements->bytes));
-  const bool in_place = !permute && elements->bytes > 1;
-  std::vector<std::byte> raw(in_place ? 0 : bytes);
-  if (absl::Status s = reader->Read(header->data_begin, bytes, in_place ? tensor.bytes() : raw.data()); !s.ok()) {
-    return s;
-  }
-  if (permute) {
-    std::vector<std::byte> ordered(bytes);
-    FromFortranOrder(raw.data(), shape, static_cast<size_t>(elements->bytes), ordered.data());
-    raw = std::move(ordered);
-  }
-  if (elements->bytes == 1) {
-    std::transform(raw.begin(), raw.end(), tensor.data<float>().begin(),
-                   [](std::byte byte) { return static_cast<float>(std::to_integer<int>(byte)) / 255.0f; });
-  } else if (!in_place && bytes > 0) {
-    std::memcpy(tensor.bytes(), raw.data(), bytes);
-  }
-  if (!permute || shape[0] <= max_rows) return tensor;
-  shape[0] = max_rows;
-  Tensor first(shape, tensor.dtype());
-  if (first.num_bytes() > 0) std::memcpy(first.bytes(), tensor.bytes(), static_cast<size_t>(first.num_bytes()));
-  return first;
+Shape FirstRows(Shape shape, int64_t max_rows) {
+  if (shape.rank() > 0) shape[0] = std::min(shape[0], max_rows);
+  return shape;
+}
+
+}  // namespace
+
+absl::StatusOr<Tensor> ReadNpy(const std::string& path, int64_t max_rows) {
+  const absl::StatusOr<NpyFile> file = OpenNpy(path, max_rows);
+  if (!file.ok()) return file.status();
+  const auto& [reader, header, elements] = *file;
+  Tensor tensor(FirstRows(header.shape, max_rows), elements.dtype);
+  const absl::StatusOr<NonFinite> read = elements.dtype == DType::kF64
+                                             ? StreamTo(reader, header, elements.bytes, tensor.data<double>())
+                                             : StreamTo(reader, header, elements.bytes, tensor.data<float>());
+  if (!read.ok()) return read.status();
+  return tensor;
+}
+
+absl::StatusOr<NpyRows> ReadNpyRows(const std::string& path, int64_t max_rows) {
+  const absl::StatusOr<NpyFile> file = OpenNpy(path, max_rows);
+  if (!file.ok()) return file.status();
+  const auto& [reader, header, elements] = *file;
+  const Shape shape = FirstRows(header.shape, max_rows);
+  const int64_t n = shape.rank() > 0 ? shape[0] : 1, width = n > 0 ? shape.num_elements() / n : 0;
+  NpyRows rows = {.x = Tensor({n, width}), .shape = shape};
+  const absl::StatusOr<NonFinite> read = StreamTo(reader, header, elements.bytes, rows.x.data<float>());
+  if (!read.ok()) return read.status();
+  if (read->place < 0) return rows;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": item ", read->place / width, ", value ", read->place % width,
+                                                 " (both from 0): ", read->value,
+                                                 ", expected a finite number within float32's range"));
 }
 
 absl::Status WriteNpy(const std::string& path, const Tensor& tensor) {

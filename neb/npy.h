@@ -25,12 +25,22 @@ namespace neb {
 // images. Versions 1.0 to 3.0 of the format; elements in Fortran's order are put into C's. max_rows >= 0 keeps only the
 // first ones of the first axis. NaN and infinities are read as they are.
 //
-// The file is not trusted: its size must be what the header says before any of it is stored, so memory is at most about
-// eight times the file's size (unsigned bytes become four bytes each). Errors are one line, naming the file, the offset
+// The file is not trusted: its size must be what the header says before any of it is stored. It is read a chunk at a
+// time, so memory is that of the array, at most about four times the file's size (unsigned bytes become four bytes
+// each). Errors are one line, naming the file, the offset
 // and what was expected there: NotFound without a file; Unimplemented for another dtype, big-endian ones included; else
 // InvalidArgument, or Unknown when the system cannot read.
 absl::StatusOr<autodiff::Tensor> ReadNpy(const std::string& path,
                                          int64_t max_rows = std::numeric_limits<int64_t>::max());
+
+// An array as samples in rows, whatever its dtype and rank.
+struct NpyRows {
+  autodiff::Tensor x;     // float32 [n, d]: n the first extent, d the product of the others (1 x 1 of a single number)
+  autodiff::Shape shape;  // of the array
+};
+// As ReadNpy, but all numbers become float32, rounded to nearest, and there is no other array of that size on the way.
+// InvalidArgument, naming item and value, also for the first number that is not finite, or beyond float32's range.
+absl::StatusOr<NpyRows> ReadNpyRows(const std::string& path, int64_t max_rows = std::numeric_limits<int64_t>::max());
 
 // Writes a whole array, byte for byte as numpy.save does; the old file or the new one (see file.h). Errors name the
 // path and the system's reason.

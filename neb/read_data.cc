@@ -1,6 +1,5 @@
 #include "neb/read_data.h"
 
-#include <cmath>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -18,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using autodiff::Shape;
-using autodiff::Tensor;
 
 // What a row of an array is.
 Shape ItemShape(const Shape& array) {
@@ -33,27 +31,16 @@ absl::StatusOr<Dataset> ReadNpyItems(const std::string& path, int64_t max_items)
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
   };
   if (max_items < 1) return error(absl::StrCat("max_items is ", max_items, ", expected at least 1"));
-  const absl::StatusOr<Tensor> array = ReadNpy(path, max_items);
-  if (!array.ok()) return array.status();
-  const Shape& shape = array->shape();
-  const bool fits = shape.rank() >= 1 && shape.rank() <= 4 && array->num_elements() > 0 &&
+  absl::StatusOr<NpyRows> rows = ReadNpyRows(path, max_items);
+  if (!rows.ok()) return rows.status();
+  const Shape& shape = rows->shape;
+  const bool fits = shape.rank() >= 1 && shape.rank() <= 4 && shape.num_elements() > 0 &&
                     (shape.rank() < 4 || shape[3] == 1 || shape[3] == 3);
   if (!fits) {
     return error(absl::StrCat("an array of shape ", shape.ToString(),
                               ", expected [n], [n, d], [n, height, width] or [n, height, width, 1 or 3], without 0"));
   }
-  Dataset data;
-  data.item_shape = ItemShape(shape);
-  data.name = fs::path(path).filename().string();
-  data.x = array->Cast(autodiff::DType::kF32).Reshaped({shape[0], data.item_shape.num_elements()});
-  const std::span<const float> x = data.x.data<float>();
-  for (size_t i = 0; i < x.size(); ++i) {
-    if (std::isfinite(x[i])) continue;
-    const size_t d = static_cast<size_t>(data.item_shape.num_elements());
-    return error(absl::StrCat("item ", i / d, ", value ", i % d, " (both from 0): ", array->at(static_cast<int64_t>(i)),
-                              ", expected a finite number within float32's range"));
-  }
-  return data;
+  return Dataset{.x = std::move(rows->x), .item_shape = ItemShape(shape), .name = fs::path(path).filename().string()};
 }
 
 // Without ".gz" at its end.

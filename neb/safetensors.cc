@@ -200,7 +200,23 @@ const Tensor* TensorFile::Find(std::string_view name) const {
   return nullptr;
 }
 
+TensorFileView ViewOf(const TensorFile& file) {
+  TensorFileView view{.tensors = {}, .metadata = file.metadata};
+  for (const auto& [name, tensor] : file.tensors) view.tensors.emplace_back(name, &tensor);
+  return view;
+}
+
+TensorFile CopyOf(const TensorFileView& view) {
+  TensorFile file{.tensors = {}, .metadata = view.metadata};
+  for (const auto& [name, tensor] : view.tensors) file.tensors.emplace_back(name, *tensor);
+  return file;
+}
+
 absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
+  return WriteSafetensorsView(path, ViewOf(file));
+}
+
+absl::Status WriteSafetensorsView(const std::string& path, const TensorFileView& file) {
   const auto error = [&](const std::string& what) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": cannot write: ", what));
   };
@@ -221,7 +237,7 @@ absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
   uint64_t offset = 0;
   for (const DType dtype : {DType::kF64, DType::kF32}) {
     for (size_t i = 0; i < file.tensors.size(); ++i) {
-      const Tensor& tensor = file.tensors[i].second;
+      const Tensor& tensor = *file.tensors[i].second;
       if (tensor.dtype() != dtype) continue;
       begins[i] = offset;
       parts.emplace_back(reinterpret_cast<const char*>(tensor.bytes()), static_cast<size_t>(tensor.num_bytes()));
@@ -230,7 +246,8 @@ absl::Status WriteSafetensors(const std::string& path, const TensorFile& file) {
   }
   std::set<std::string_view> names;
   for (size_t i = 0; i < file.tensors.size(); ++i) {
-    const auto& [name, tensor] = file.tensors[i];
+    const std::string& name = file.tensors[i].first;
+    const Tensor& tensor = *file.tensors[i].second;
     const std::string quoted = Quoted(name);
     if (quoted.empty()) return error(absl::StrCat("tensor name \"", name, "\" is not UTF-8"));
     if (name == kMetadata) return error(absl::StrCat("the tensor name ", quoted, " is reserved"));

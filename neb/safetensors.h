@@ -29,12 +29,22 @@ struct TensorFile {
   const autodiff::Tensor* Find(std::string_view name) const;
 };
 
+// What is to be written, where it is: the tensors must live until it is, and are not copied.
+struct TensorFileView {
+  std::vector<std::pair<std::string, const autodiff::Tensor*>> tensors;
+  std::map<std::string, std::string> metadata;
+};
+// Of its own, and of another's, tensors.
+TensorFileView ViewOf(const TensorFile& file);
+TensorFile CopyOf(const TensorFileView& view);
+
 // Writes dtypes F32 and F64, F64 data first so that every array is aligned (the header keeps the order of `tensors`).
 // A reader, also after a crash, sees the old file or the new one: the bytes go to a temporary file beside `path`, which
 // is flushed to the disk and renamed. On failure the temporary file is removed and the old file stays. A symbolic link
 // at `path` is replaced, not followed. Errors: a name that occurs twice, is "__metadata__" or is not UTF-8; a header
 // above 100 MB; what the system reports, with the path.
 absl::Status WriteSafetensors(const std::string& path, const TensorFile& file);
+absl::Status WriteSafetensorsView(const std::string& path, const TensorFileView& file);
 
 // Reads a whole file. The file is not trusted: memory grows with its size, never with what the header claims, and all
 // of it must be accounted for. Checked: the header's length (at most 100 MB), its JSON and UTF-8, no name or field

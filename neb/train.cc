@@ -27,7 +27,8 @@ constexpr char kHistory[] = "@history";
 constexpr int64_t kColumns = 6;
 constexpr double kMaxSteps = 9007199254740992;  // 2⁵³: up to there a double counts
 
-void AddLog(const Log& log, TensorFile& file) {
+// The reports as a table.
+Tensor HistoryOf(const Log& log) {
   Tensor history({static_cast<int64_t>(log.history.size()), kColumns}, autodiff::DType::kF64);
   const std::span<double> cells = history.data<double>();
   size_t at = 0;
@@ -37,7 +38,12 @@ void AddLog(const Log& log, TensorFile& file) {
       cells[at++] = cell;
     }
   }
-  file.tensors.emplace_back(kHistory, std::move(history));
+  return history;
+}
+
+// `history` must live as long as the file.
+void AddLog(const Log& log, const Tensor& history, TensorFileView& file) {
+  file.tensors.emplace_back(kHistory, &history);
   file.metadata["loss_sum"] = ExactText(log.loss_sum);
   file.metadata["loss_count"] = absl::StrCat(log.loss_count);
   file.metadata["training_seconds"] = ExactText(log.training_seconds);
@@ -106,9 +112,10 @@ class Checkpoints {
   void Save(const Trainer& trainer, const Log& log) {
     if (options_.path.empty() || saved_step_ == trainer.step()) return;
     const Clock::time_point begin = Clock::now();
-    TensorFile file = trainer.Save(options_.metadata);
-    AddLog(log, file);
-    status_ = WriteSafetensors(options_.path, file);
+    const Tensor history = HistoryOf(log);
+    TensorFileView file = trainer.State(options_.metadata);
+    AddLog(log, history, file);
+    status_ = WriteSafetensorsView(options_.path, file);
     if (status_.ok()) saved_step_ = trainer.step();
     if (!status_.ok() && options_.on_error) options_.on_error(status_);
     last_ = Clock::now();

@@ -256,13 +256,15 @@ absl::Status Trainer::Step() {
   return absl::OkStatus();
 }
 
-TensorFile Trainer::Save(const std::map<std::string, std::string>& metadata) const {
-  TensorFile file = impl_->model.Contents(metadata);
-  for (const auto& [name, tensor] : impl_->State()) file.tensors.emplace_back(name, *tensor);
+TensorFile Trainer::Save(const std::map<std::string, std::string>& metadata) const { return CopyOf(State(metadata)); }
+
+TensorFileView Trainer::State(const std::map<std::string, std::string>& metadata) const {
+  TensorFileView file = impl_->model.Contents(metadata);
+  for (const auto& [name, tensor] : impl_->State()) file.tensors.emplace_back(name, tensor);
   file.metadata["checkpoint"] = absl::StrCat(kCheckpointVersion);
   file.metadata["step"] = absl::StrCat(impl_->step);
   file.metadata["data"] = impl_->Data();
-  AddSettings(SettingsOf(impl_->model, impl_->options), file);
+  AddSettings(SettingsOf(impl_->model, impl_->options), file.metadata);
   return file;
 }
 

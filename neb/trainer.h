@@ -101,6 +101,8 @@ class Trainer {
   // All that the coming steps depend on, as a checkpoint (checkpoint.h): the model, its trained values and moments, the
   // step, the settings, the samples' fingerprint.
   TensorFile Save(const std::map<std::string, std::string>& metadata = {}) const;
+  // The same without a copy, valid until the next step: to write it (WriteSafetensorsView).
+  TensorFileView State(const std::map<std::string, std::string>& metadata = {}) const;
   // Takes over what Save gave: the coming steps are, to the last bit, those of the trainer that gave it, if binary and
   // SIMD target are the same. InvalidArgument, and nothing is changed, when the settings (report_every, evaluate_every,
   // held_out_samples and the pool's threads may be others), the samples, the energy's parameters or `metadata` differ:

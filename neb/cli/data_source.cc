@@ -100,7 +100,7 @@ absl::StatusOr<TrainHeldOut> ReadTrainHeldOut(const DataSource& source) {
 }
 
 absl::StatusOr<TrainHeldOut> HoldOut(Dataset all, const DataSource& source) {
-  if (double share = 0; absl::SimpleAtod(source.held_out, &share)) return Split(all, share, source.seed);
+  if (double share = 0; absl::SimpleAtod(source.held_out, &share)) return Split(std::move(all), share, source.seed);
   std::optional<std::string> path;
   if (!source.held_out.empty()) {
     path = source.held_out;
@@ -112,7 +112,7 @@ absl::StatusOr<TrainHeldOut> HoldOut(Dataset all, const DataSource& source) {
     if (!held_out.ok()) return held_out.status();
     return TrainHeldOut{std::move(all), *std::move(held_out)};
   }
-  if (!IsSynthetic(source)) return Split(all, 0.1, source.seed);
+  if (!IsSynthetic(source)) return Split(std::move(all), 0.1, source.seed);
   absl::StatusOr<Dataset> fresh = ReadSynthetic(source, source.seed + 1);
   if (!fresh.ok()) return fresh.status();
   return TrainHeldOut{std::move(all), *std::move(fresh)};

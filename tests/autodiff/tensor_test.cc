@@ -110,11 +110,21 @@ TEST(TensorTest, ReshapedKeepsTheElements) {
   EXPECT_NE(r.bytes(), t.bytes());
 }
 
+TEST(TensorTest, FirstRowsStayWhereTheyAre) {
+  Tensor t = Tensor::From<float>({3, 2}, {1, 2, 3, 4, 5, 6});
+  const std::byte* const before = t.bytes();
+  const Tensor first = std::move(t).FirstRows(2);
+  EXPECT_EQ(first.shape(), Shape({2, 2}));
+  EXPECT_EQ(first.at(3), 4);
+  EXPECT_EQ(first.bytes(), before);
+}
+
 TEST(TensorDeathTest, MisuseAborts) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   Tensor t({3});
   EXPECT_DEATH(t.data<double>(), "not the tensor's dtype");
   EXPECT_DEATH(static_cast<void>(t.Reshaped({2})), "sizes differ");
+  EXPECT_DEATH(static_cast<void>(Tensor({3}).FirstRows(4)), "not so many");
   EXPECT_DEATH(Tensor::From<float>({3}, {1, 2}), "count differs");
 }
 
