@@ -21,21 +21,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+template <typename Form>
+constexpr bool kIsFitted = std::is_same_v<Form, QuadraticForm> || std::is_same_v<Form, GaussianForm> ||
+                           std::is_same_v<Form, KernelDensityForm>;
+
 // The options of a form by name: what is read and what is written. A form is a row in Name and one here.
 template <typename Options, typename Visitor>
-void ForEachOption(Options& o, Visitor&& visit) {
+void ForEachOption([[maybe_unused]] Options& o, [[maybe_unused]] Visitor&& visit) {
   using Form = std::remove_const_t<Options>;
   constexpr bool kConvolutional = std::is_same_v<Form, ConvEnergyOptions> || std::is_same_v<Form, ResidualConvOptions>;
   if constexpr (kConvolutional) {
     visit("channels", o.channels);
     visit("kernel", o.kernel);
     visit("bottleneck", o.bottleneck);
-  } else {
+  } else if constexpr (!kIsFitted<Form>) {
     visit("hidden", o.hidden);
   }
   if constexpr (std::is_same_v<Form, ConvEnergyOptions>) visit("strides", o.strides);
   if constexpr (std::is_same_v<Form, ProductOfExpertsOptions>) visit("experts", o.experts);
-  visit("activation", o.activation);
+  if constexpr (!kIsFitted<Form>) visit("activation", o.activation);
 }
 
 const char* Name(const ResidualMlpOptions&) { return "residual_mlp"; }
@@ -43,6 +47,14 @@ const char* Name(const ResidualConvOptions&) { return "residual_conv"; }
 const char* Name(const MlpEnergyOptions&) { return "mlp"; }
 const char* Name(const ProductOfExpertsOptions&) { return "product_of_experts"; }
 const char* Name(const ConvEnergyOptions&) { return "conv"; }
+const char* Name(const QuadraticForm&) { return "quadratic"; }
+const char* Name(const GaussianForm&) { return "gaussian"; }
+const char* Name(const KernelDensityForm&) { return "kernel_density"; }
+
+// Whether the energy is that of a Gaussian mixture, with "means"; the others have one "mean".
+bool HasMeans(const EnergySpec& spec) {
+  return std::holds_alternative<QuadraticForm>(spec) || std::holds_alternative<GaussianForm>(spec);
+}
 
 // Every form at its defaults.
 template <size_t... kIndex>
@@ -84,6 +96,16 @@ const char* TypeOf(const std::string&) { return "a string"; }
 const char* TypeOf(int64_t) { return "a whole number"; }
 const char* TypeOf(const std::vector<int64_t>&) { return "a list of whole numbers"; }
 
+// The energy of a model's file, for samples of that shape and noise σ.
+absl::StatusOr<Energy> StoredEnergy(const EnergySpec& spec, const TensorFile& file, const autodiff::Shape& item_shape,
+                                    double sigma) {
+  const int64_t d = item_shape.num_elements();
+  if (HasMeans(spec)) return StoredGaussian(file, d);
+  if (std::holds_alternative<KernelDensityForm>(spec)) return StoredKernelDensity(file, d, sigma);
+  // The file's own mean, s and radius win.
+  return MakeEnergy(spec, item_shape, {.mean = *file.Find("mean"), .sigma = sigma});
+}
+
 absl::Status ReadOptions(const Json& json, EnergySpec& spec) {
   absl::Status status;
   std::vector<std::string> names;
@@ -100,8 +122,9 @@ absl::Status ReadOptions(const Json& json, EnergySpec& spec) {
       spec);
   for (const auto& [name, value] : json.items()) {
     if (name == "form" || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    status.Update(absl::InvalidArgumentError(absl::StrCat("the form ", FormOf(spec), " has no option ", Excerpt(name),
-                                                          ", only ", absl::StrJoin(names, ", "))));
+    const std::string others = names.empty() ? "nor any other" : "only " + absl::StrJoin(names, ", ");
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("the form ", FormOf(spec), " has no option ", Excerpt(name), ", ", others)));
   }
   return status;
 }
@@ -140,6 +163,18 @@ std::string ToJson(const EnergySpec& spec) {
   return json.dump();
 }
 
+bool IsFitted(const EnergySpec& spec) {
+  return std::visit([](const auto& options) { return kIsFitted<std::decay_t<decltype(options)>>; }, spec);
+}
+
+absl::StatusOr<Energy> FitEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Tensor& x,
+                                 double sigma, autodiff::ThreadPool* pool) {
+  if (std::holds_alternative<QuadraticForm>(spec)) return FitQuadratic(x, sigma);
+  if (std::holds_alternative<GaussianForm>(spec)) return FitGaussian(x, sigma, pool);
+  if (std::holds_alternative<KernelDensityForm>(spec)) return FitKernelDensity(x, sigma);
+  return MakeEnergy(spec, item_shape, MeasureScales(x, sigma));
+}
+
 absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Scales& scales) {
   if (item_shape.num_elements() != scales.mean.num_elements()) {
     return absl::InvalidArgumentError(absl::StrCat("samples of shape ", item_shape.ToString(), ", but scales for ",
@@ -153,6 +188,8 @@ absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape&
         if constexpr (std::is_same_v<Form, MlpEnergyOptions>) return MlpEnergy(options, scales);
         if constexpr (std::is_same_v<Form, ProductOfExpertsOptions>) return ProductOfExperts(options, scales);
         if constexpr (std::is_same_v<Form, ConvEnergyOptions>) return ConvEnergy(options, item_shape, scales);
+        return absl::InvalidArgumentError(
+            absl::StrCat("the form ", Name(options), " is fitted to samples: see FitEnergy"));
       },
       spec);
 }
@@ -181,22 +218,24 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
           absl::StrCat("metadata \"measurements\" ", Excerpt(m), " is not a number in [1, ", kMaxMeasurements, "]"));
     }
   }
-  Scales scales;  // the file's own mean, s and radius win
-  const Tensor* const mean = file->Find("mean");
-  if (mean == nullptr) return fail("a model of a ready-made energy has a parameter \"mean\"");
-  scales.mean = *mean;
-  if (!absl::SimpleAtod(metadata("sigma"), &scales.sigma)) return fail("metadata \"sigma\" is not a number");
-  const double sigma = scales.sigma;
-  scales.sigma = sigma / std::sqrt(static_cast<double>(measurements));
+  double sigma = 0;
+  if (!absl::SimpleAtod(metadata("sigma"), &sigma)) return fail("metadata \"sigma\" is not a number");
+  // Every form has a parameter whose last extent is that of a sample.
+  const char* const centre_name = HasMeans(*spec) ? "means" : "mean";
+  const Tensor* const centre = file->Find(centre_name);
+  if (centre == nullptr) {
+    return fail(absl::StrCat("a model of the form ", FormOf(*spec), " has a parameter \"", centre_name, "\""));
+  }
+  const int64_t d = centre->shape().rank() == 0 ? 1 : centre->shape()[centre->shape().rank() - 1];
   // As far as the energy needs them: Model::Load checks the file.
   autodiff::Shape item_shape;
-  int64_t left = measurements * mean->num_elements();  // for the extents that follow
+  int64_t left = measurements * d;  // for the extents that follow
   for (absl::string_view part : absl::StrSplit(metadata("item_shape"), ',', absl::SkipEmpty())) {
     int64_t extent = 0;
     if (!absl::SimpleAtoi(part, &extent) || extent < 1 || extent > left) {
       return fail(absl::StrCat("metadata \"item_shape\" ", Excerpt(metadata("item_shape")),
-                               " is not a list of positive numbers with a product of ",
-                               measurements * mean->num_elements(), ", by the size of \"mean\""));
+                               " is not a list of positive numbers with a product of ", measurements * d,
+                               ", by the size of \"", centre_name, "\""));
     }
     left /= extent;
     item_shape.push_back(extent);
@@ -207,7 +246,8 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
     }
     item_shape = autodiff::Shape(item_shape.dims().subspan(1));
   }
-  absl::StatusOr<Energy> energy = MakeEnergy(*spec, item_shape, scales);
+  absl::StatusOr<Energy> energy =
+      StoredEnergy(*spec, *file, item_shape, sigma / std::sqrt(static_cast<double>(measurements)));
   if (!energy.ok()) return fail(energy.status().message());
   if (measurements > 1) energy = JointEnergy(*std::move(energy), measurements, sigma);
   return Model::Load(path, *std::move(energy));

@@ -1,7 +1,7 @@
 // Which ready-made energy, by name: so that a command line can choose one, and a model file say which it holds.
 //
 //   absl::StatusOr<EnergySpec> spec = ParseEnergySpec(R"({"form": "conv", "channels": [32, 64], "strides": [1, 2]})");
-//   absl::StatusOr<Energy> energy = MakeEnergy(*spec, train.item_shape, MeasureScales(train.x, 0.3));
+//   absl::StatusOr<Energy> energy = FitEnergy(*spec, train.item_shape, train.x, /*sigma=*/0.3);
 //   SaveModel(path, *model, *spec);
 //   absl::StatusOr<Model> again = LoadModel(path);   // knows which energy it is
 //
@@ -14,6 +14,12 @@
 //   conv                channels, strides, kernel, bottleneck, activation  ConvEnergyOptions
 //   residual_mlp        hidden, activation                                 ResidualMlpOptions
 //   residual_conv       channels, kernel, bottleneck, activation           ResidualConvOptions
+//
+// and those that are fitted to the data in closed form, with nothing to train (fitted_energies.h):
+//
+//   quadratic           the Gaussian N(μ, s²I) of the samples
+//   gaussian            the Gaussian N(μ, Σ) of the samples
+//   kernel_density      the samples themselves, which the model then holds
 #ifndef NEB_NEB_ENERGY_SPEC_H_
 #define NEB_NEB_ENERGY_SPEC_H_
 
@@ -24,14 +30,20 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "autodiff/parallel.h"
 #include "autodiff/shape.h"
 #include "neb/energies.h"
+#include "neb/fitted_energies.h"
 #include "neb/model.h"
 
 namespace neb {
 
-using EnergySpec =
-    std::variant<ResidualMlpOptions, ResidualConvOptions, MlpEnergyOptions, ProductOfExpertsOptions, ConvEnergyOptions>;
+struct QuadraticForm {};
+struct GaussianForm {};
+struct KernelDensityForm {};
+
+using EnergySpec = std::variant<ResidualMlpOptions, ResidualConvOptions, MlpEnergyOptions, ProductOfExpertsOptions,
+                                ConvEnergyOptions, QuadraticForm, GaussianForm, KernelDensityForm>;
 
 // The names of all forms.
 std::vector<std::string> EnergyForms();
@@ -43,7 +55,14 @@ absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text);
 // All options, also those at their defaults: a model saved today means the same when a default has changed.
 std::string ToJson(const EnergySpec& spec);
 
-// The energy, with its options checked (see energies.h).
+// Whether the energy is fitted in closed form: it has no trainable parameters.
+bool IsFitted(const EnergySpec& spec);
+
+// The energy for samples x [n, d], float32, finite, each of shape item_shape, and noise σ: ready to be trained, seeing
+// the samples' scales, or fitted to them. Errors: those of energies.h and fitted_energies.h.
+absl::StatusOr<Energy> FitEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const autodiff::Tensor& x,
+                                 double sigma, autodiff::ThreadPool* pool = nullptr);
+// One that is to be trained, of scales that are known. InvalidArgument for those that are fitted.
 absl::StatusOr<Energy> MakeEnergy(const EnergySpec& spec, const autodiff::Shape& item_shape, const Scales& scales);
 
 // Model::Save, with the spec as metadata "energy" beside the caller's own. The spec must be that of the model's energy;

@@ -43,17 +43,22 @@ Energy GaussianMixtureEnergy(const SmoothedMixture& mixture) {
       for (int64_t i = 0; i < d * d; ++i) all_whitening.push_back(i % (d + 1) == 0 ? c.whitening[0] : 0);
     }
   }
-  const Tensor means = Tensor::From<double>({count, d}, all_means);
-  const Tensor factors = Tensor::From<double>({count}, all_factors);
-  const Tensor whitening =
-      Tensor::From<double>(isotropic ? autodiff::Shape{count} : autodiff::Shape{count, d, d}, all_whitening);
-  return [=](Var y, Params& p) {
-    const Var off = y - reshape(p.Fixed("means", means), {count, 1, d});  // [K, batch, d]
-    const Var scale = p.Fixed("whitening", whitening);
-    const Var white = isotropic ? off * reshape(scale, {count, 1, 1}) : matmul(off, scale);
-    const Var logs = reshape(p.Fixed("log_factors", factors), {count, 1}) - 0.5 * squared_norm(white, {2});
-    return -logsumexp(logs, {0});
-  };
+  const autodiff::Shape shape = isotropic ? autodiff::Shape{count} : autodiff::Shape{count, d, d};
+  return GaussianMixtureEnergy(Tensor::From<double>({count, d}, all_means), Tensor::From<double>(shape, all_whitening),
+                               Tensor::From<double>({count}, all_factors));
+}
+
+Energy GaussianMixtureEnergy(Tensor means, Tensor whitening, Tensor log_factors) {
+  return
+      [means = std::move(means), whitening = std::move(whitening), factors = std::move(log_factors)](Var y, Params& p) {
+        const int64_t count = means.shape()[0], d = means.shape()[1];
+        const Var off = y - reshape(p.Fixed("means", means), {count, 1, d});  // [K, batch, d]
+        const Var scale = p.Fixed("whitening", whitening);
+        const bool isotropic = whitening.shape().rank() == 1;
+        const Var white = isotropic ? off * reshape(scale, {count, 1, 1}) : matmul(off, scale);
+        const Var logs = reshape(p.Fixed("log_factors", factors), {count, 1}) - 0.5 * squared_norm(white, {2});
+        return -logsumexp(logs, {0});
+      };
 }
 
 Energy KernelDensityEnergy(const Tensor& x, double sigma) {
@@ -61,8 +66,11 @@ Energy KernelDensityEnergy(const Tensor& x, double sigma) {
   const std::vector<double> centre = Mean(x);
   Tensor samples(x.shape(), DType::kF64);
   for (int64_t i = 0; i < n * d; ++i) samples.set(i, x.at(i) - centre[static_cast<size_t>(i % d)]);
-  const double variance = sigma * sigma;
-  return [samples = std::move(samples), mean = Tensor::From<double>({d}, centre), variance](Var y, Params& p) {
+  return KernelDensityEnergy(std::move(samples), Tensor::From<double>({d}, centre), sigma);
+}
+
+Energy KernelDensityEnergy(Tensor samples, Tensor mean, double sigma) {
+  return [samples = std::move(samples), mean = std::move(mean), variance = sigma * sigma](Var y, Params& p) {
     const Var z = y - p.Fixed("mean", mean), points = p.Fixed("samples", samples);
     // −‖z − x‖²/2σ² without ‖z‖², which comes out of the sum: what is left is of the size of its result.
     const Var logs = matmul(z, points, {.transpose_b = true}) - 0.5 * squared_norm(points, {1});

@@ -22,11 +22,15 @@ Energy QuadraticEnergy(autodiff::Tensor mean, double variance, double sigma);
 // consists of. Parameters: "means" [K, d], "whitening" [K, d, d] (or [K] when all covariances are multiples of I),
 // "log_factors" [K].
 Energy GaussianMixtureEnergy(const SmoothedMixture& mixture);
+// The same from those parameters, of these shapes (not checked).
+Energy GaussianMixtureEnergy(autodiff::Tensor means, autodiff::Tensor whitening, autodiff::Tensor log_factors);
 
 // Of the samples x [n, d], float32, with noise; see kernel_density.h. A batch costs a product of [batch, d] with [d,
 // n], and memory for [batch, n]. In float32 the logarithms of the weights are exact to about 1e-7 ‖x‖‖y‖/σ², distances
 // taken from the mean of the samples. Parameters: "samples" [n, d] (from their mean) and "mean" [d].
 Energy KernelDensityEnergy(const autodiff::Tensor& x, double sigma);
+// The same from those parameters, of these shapes (not checked).
+Energy KernelDensityEnergy(autodiff::Tensor samples, autodiff::Tensor mean, double sigma);
 
 }  // namespace neb
 

@@ -10,6 +10,7 @@
 #include "neb/energies.h"           // IWYU pragma: export
 #include "neb/energy.h"             // IWYU pragma: export
 #include "neb/energy_spec.h"        // IWYU pragma: export
+#include "neb/fitted_energies.h"    // IWYU pragma: export
 #include "neb/landscape.h"          // IWYU pragma: export
 #include "neb/layers.h"             // IWYU pragma: export
 #include "neb/measure_loss.h"       // IWYU pragma: export

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "neb/attractors.h"
-#include "neb/cli/opened_model.h"
+#include "neb/cli/items.h"
 #include "neb/dataset.h"
 #include "neb/walk.h"
 

@@ -63,9 +63,14 @@ class Card {
     if (Get("measurements") != "1") PrintRow("measurements", Get("measurements"));
     PrintRow("parameters", Parameters());
     PrintRow("data", Data());
-    PrintRow("training", Join({Say("% steps", "steps"), Say("batches of %", "batch"),
-                               Say("learning rate %", "learning_rate"), Say("running average %", "ema_decay"),
-                               Say("far fraction %", "far_fraction"), Say("seed %", "seed")}));
+    const absl::StatusOr<EnergySpec> spec = ParseEnergySpec(energy);
+    if (spec.ok() && IsFitted(*spec)) {
+      PrintRow("training", "none, fitted in closed form");
+    } else {
+      PrintRow("training", Join({Say("% steps", "steps"), Say("batches of %", "batch"),
+                                 Say("learning rate %", "learning_rate"), Say("running average %", "ema_decay"),
+                                 Say("far fraction %", "far_fraction"), Say("seed %", "seed")}));
+    }
     const std::string loss = Shorter(Get("held_out_loss"));
     PrintRow("held-out loss",
              Join({loss.empty() ? loss : loss + " per item", Say("mean of % items", "held_out_items")}));

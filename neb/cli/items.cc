@@ -58,6 +58,8 @@ absl::StatusOr<Tensor> ReadPicture(const std::string& path, const Shape& item_sh
 
 }  // namespace
 
+bool IsPicture(const Shape& item_shape) { return item_shape.rank() == 3 && (item_shape[2] == 1 || item_shape[2] == 3); }
+
 bool IsPictureFile(const std::string& path) {
   const std::string extension = absl::AsciiStrToLower(std::filesystem::path(path).extension().string());
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg";

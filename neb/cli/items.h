@@ -17,6 +17,9 @@
 
 namespace neb {
 
+// Whether items are pictures: [height, width, 1 or 3].
+bool IsPicture(const autodiff::Shape& item_shape);
+
 // Whether a path is that of one picture, PNG or JPEG.
 bool IsPictureFile(const std::string& path);
 

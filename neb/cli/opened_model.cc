@@ -33,8 +33,4 @@ absl::StatusOr<RunFolder> OutFolder(const OpenedModel& opened, const std::string
   return RunFolder::Create((std::filesystem::path(opened.path).parent_path() / name).string());
 }
 
-bool IsPicture(const autodiff::Shape& item_shape) {
-  return item_shape.rank() == 3 && (item_shape[2] == 1 || item_shape[2] == 3);
-}
-
 }  // namespace neb

@@ -27,9 +27,6 @@ absl::StatusOr<OpenedModel> OpenModel(const std::string& argument);
 // The folder of --out; without that flag, the folder `name` beside the model.
 absl::StatusOr<RunFolder> OutFolder(const OpenedModel& opened, const std::string& name);
 
-// Whether items are pictures: [height, width, 1 or 3].
-bool IsPicture(const autodiff::Shape& item_shape);
-
 }  // namespace neb
 
 #endif  // NEB_NEB_CLI_OPENED_MODEL_H_

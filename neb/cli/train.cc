@@ -23,6 +23,7 @@
 #include "neb/cli/data_source.h"
 #include "neb/cli/denoise_grid.h"
 #include "neb/cli/folder_training.h"
+#include "neb/cli/items.h"
 #include "neb/cli/loss_curve.h"
 #include "neb/cli/plane_picture.h"
 #include "neb/cli/progress.h"
@@ -40,7 +41,8 @@
 ABSL_FLAG(std::string, energy, "",
           absl::StrCat("the form of φ: ", absl::StrJoin(neb::EnergyForms(), ", "),
                        "; or JSON with the form's options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: "
-                       "residual_conv for images, else mlp"));
+                       "residual_conv for images, else mlp. The last three are fitted in closed form, not trained; "
+                       "kernel_density stores the training items in the model, so --max_items decides its size"));
 ABSL_FLAG(std::string, sigma, "",
           "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
           "multiple, 1.5*sigma_c; empty: 0.3 for images, else 0.15 of the data's standard deviation");
@@ -133,12 +135,7 @@ absl::StatusOr<Flags> ReadFlags() {
 
 // --- What the data decides ---
 
-bool IsImages(const Dataset& data) {
-  const autodiff::Shape& shape = data.item_shape;
-  return shape.rank() == 3 && (shape[2] == 1 || shape[2] == 3);
-}
-
-std::string ItemName(const Dataset& data) { return IsImages(data) ? "image" : "point"; }
+std::string ItemName(const Dataset& data) { return IsPicture(data.item_shape) ? "image" : "point"; }
 
 // σ, and half a line that says where it comes from, empty when the user gave it.
 struct Sigma {
@@ -147,7 +144,7 @@ struct Sigma {
 };
 absl::StatusOr<Sigma> DecideSigma(const Flags& flags, const Dataset& train, autodiff::ThreadPool* pool) {
   if (flags.sigma.empty()) {
-    if (IsImages(train)) return Sigma{kImageSigma, "the default for images; pixels are in [0, 1]"};
+    if (IsPicture(train.item_shape)) return Sigma{kImageSigma, "the default for images; pixels are in [0, 1]"};
     const double stddev = MeasureScales(train.x, 1).stddev;
     if (!(stddev > 0)) {
       return absl::InvalidArgumentError("all items are equal: --sigma must be given");
@@ -176,12 +173,17 @@ struct Run {
   double effective_sigma() const { return sigma.value / std::sqrt(static_cast<double>(flags.train.measurements)); }
 };
 
-// The untrained model.
-absl::StatusOr<Model> CreateModel(const Run& run) {
+// The untrained model, or the fitted one.
+absl::StatusOr<Model> CreateModel(const Run& run, autodiff::ThreadPool* pool) {
   const Dataset& train = run.data.train;
   const int64_t measurements = run.flags.train.measurements;
-  absl::StatusOr<Energy> energy = MakeEnergy(run.spec, train.item_shape, MeasureScales(train.x, run.effective_sigma()));
-  if (!energy.ok()) return absl::InvalidArgumentError(absl::StrCat("--energy: ", energy.status().message()));
+  absl::StatusOr<Energy> energy = FitEnergy(run.spec, train.item_shape, train.x, run.effective_sigma(), pool);
+  if (!energy.ok()) {
+    const bool too_many = absl::IsResourceExhausted(energy.status());
+    const char* const flag = IsSynthetic(run.flags.source) ? "--points" : "--max_items";
+    return absl::InvalidArgumentError(absl::StrCat("--energy: ", energy.status().message(),
+                                                   too_many ? absl::StrCat(": ", flag, " takes fewer") : ""));
+  }
   if (measurements == 1) return Model::Create(*energy, train.item_shape, run.sigma.value, run.flags.train.seed);
   std::vector<int64_t> shape = {measurements};
   shape.insert(shape.end(), train.item_shape.begin(), train.item_shape.end());
@@ -191,41 +193,47 @@ absl::StatusOr<Model> CreateModel(const Run& run) {
 
 // What the model file knows besides the model itself: enough to use it, and to train it again.
 std::map<std::string, std::string> Metadata(const Run& run, const TrainOptions& options, double held_out_loss) {
-  return {{"neb", kVersion},
-          {"data", ToJson(run.flags.source)},
-          {"measurements", absl::StrCat(options.measurements)},
-          {"training_items", absl::StrCat(run.data.train.size())},
-          {"steps", absl::StrCat(options.steps)},
-          {"batch", absl::StrCat(options.batch)},
-          {"learning_rate", absl::StrCat(options.learning_rate)},
-          {"ema_decay", absl::StrCat(options.adam.ema_decay)},
-          {"far_fraction", absl::StrCat(options.far_fraction)},
-          {"inner_fraction", absl::StrCat(options.inner_fraction)},
-          {"held_out_items", absl::StrCat(run.data.held_out.size())},
-          {"held_out_loss", absl::StrFormat("%.9g", held_out_loss)}};
+  std::map<std::string, std::string> metadata = {{"neb", kVersion},
+                                                 {"data", ToJson(run.flags.source)},
+                                                 {"measurements", absl::StrCat(options.measurements)},
+                                                 {"training_items", absl::StrCat(run.data.train.size())},
+                                                 {"held_out_items", absl::StrCat(run.data.held_out.size())},
+                                                 {"held_out_loss", absl::StrFormat("%.9g", held_out_loss)}};
+  if (!IsFitted(run.spec)) {
+    metadata.insert({{"steps", absl::StrCat(options.steps)},
+                     {"batch", absl::StrCat(options.batch)},
+                     {"learning_rate", absl::StrCat(options.learning_rate)},
+                     {"ema_decay", absl::StrCat(options.adam.ema_decay)},
+                     {"far_fraction", absl::StrCat(options.far_fraction)},
+                     {"inner_fraction", absl::StrCat(options.inner_fraction)}});
+  }
+  return metadata;
 }
 
 Json Settings(const Run& run, const TrainOptions& options, int threads) {
   const autodiff::Shape& shape = run.data.train.item_shape;
-  return {{"command", "train"},
-          {"neb", kVersion},
-          {"data", Json::parse(ToJson(run.flags.source))},
-          {"item_shape", std::vector<int64_t>(shape.begin(), shape.end())},
-          {"training_items", run.data.train.size()},
-          {"held_out_items", run.data.held_out.size()},
-          {"energy", Json::parse(ToJson(run.spec))},
-          {"sigma", run.sigma.value},
-          {"sigma_from", run.sigma.why.empty() ? "--sigma" : run.sigma.why},
-          {"measurements", options.measurements},
-          {"steps", options.steps},
-          {"batch", options.batch},
-          {"learning_rate", options.learning_rate},
-          {"warmup", options.warmup},
-          {"ema_decay", options.adam.ema_decay},
-          {"far_fraction", options.far_fraction},
-          {"inner_fraction", options.inner_fraction},
-          {"seed", options.seed},
-          {"threads", threads}};
+  Json settings = {{"command", "train"},
+                   {"neb", kVersion},
+                   {"data", Json::parse(ToJson(run.flags.source))},
+                   {"item_shape", std::vector<int64_t>(shape.begin(), shape.end())},
+                   {"training_items", run.data.train.size()},
+                   {"held_out_items", run.data.held_out.size()},
+                   {"energy", Json::parse(ToJson(run.spec))},
+                   {"sigma", run.sigma.value},
+                   {"sigma_from", run.sigma.why.empty() ? "--sigma" : run.sigma.why},
+                   {"measurements", options.measurements},
+                   {"seed", options.seed},
+                   {"threads", threads}};
+  if (!IsFitted(run.spec)) {
+    settings.update({{"steps", options.steps},
+                     {"batch", options.batch},
+                     {"learning_rate", options.learning_rate},
+                     {"warmup", options.warmup},
+                     {"ema_decay", options.adam.ema_decay},
+                     {"far_fraction", options.far_fraction},
+                     {"inner_fraction", options.inner_fraction}});
+  }
+  return settings;
 }
 
 absl::Status WriteImage(const std::string& path, const absl::StatusOr<Image>& image) {
@@ -237,31 +245,37 @@ absl::StatusOr<std::string> DrawPictures(const Run& run, const RunFolder& out, c
                                          const TrainResult& result, const std::vector<Reference>& references,
                                          Model& model) {
   const std::string title = absl::StrFormat("%s, σ = %.4g", ShortName(run.flags.source), model.sigma());
-  std::string names = "loss.png";
-  absl::Status s = WriteImage(
-      out.Path(names),
-      LossCurve(result.history, references,
-                {.title = title, .item = ItemName(run.data.train), .far_samples = options.far_fraction > 0}));
-  if (IsImages(run.data.train)) {
-    names = "denoise.png and " + names;
-    s.Update(WriteImage(out.Path("denoise.png"),
-                        DenoiseGrid(model, run.data.held_out, {.seed = options.seed, .pool = options.pool})));
+  std::vector<std::string> names;
+  absl::Status s;
+  const auto write = [&](const char* name, const absl::StatusOr<Image>& image) {
+    names.emplace_back(name);
+    s.Update(WriteImage(out.Path(name), image));
+  };
+  if (IsPicture(run.data.train.item_shape)) {
+    write("denoise.png", DenoiseGrid(model, run.data.held_out, {.seed = options.seed, .pool = options.pool}));
   } else if (model.d() == 2) {
-    names = "energy.png, basins.png and " + names;
     const PlanePictureOptions look{.title = title, .seed = options.seed, .pool = options.pool};
-    s.Update(WriteImage(out.Path("energy.png"), EnergyPicture(model, run.data.held_out.x, look)));
-    s.Update(WriteImage(out.Path("basins.png"), BasinsPicture(model, run.data.held_out.x, look)));
+    write("energy.png", EnergyPicture(model, run.data.held_out.x, look));
+    write("basins.png", BasinsPicture(model, run.data.held_out.x, look));
+  }
+  if (!IsFitted(run.spec)) {
+    write("loss.png",
+          LossCurve(result.history, references,
+                    {.title = title, .item = ItemName(run.data.train), .far_samples = options.far_fraction > 0}));
   }
   if (!s.ok()) return s;
-  return names;
+  if (names.size() < 2) return names.empty() ? "model.safetensors" : names[0];
+  const std::string last = names.back();
+  names.pop_back();
+  return absl::StrCat(absl::StrJoin(names, ", "), " and ", last);
 }
 
 void PrintLosses(const Run& run, double loss, const std::vector<Reference>& references) {
   const int64_t d = run.data.train.item_shape.num_elements();
   std::printf("Held-out loss per %s, ‖x − x̂‖² summed over %lld %s, mean of all %lld %ss:\n",
               ItemName(run.data.train).c_str(), static_cast<long long>(d),
-              IsImages(run.data.train) ? "pixels" : "coordinates", static_cast<long long>(run.data.held_out.size()),
-              ItemName(run.data.train).c_str());
+              IsPicture(run.data.train.item_shape) ? "pixels" : "coordinates",
+              static_cast<long long>(run.data.held_out.size()), ItemName(run.data.train).c_str());
   std::fputs(LossTable(loss, references).c_str(), stdout);
 }
 
@@ -281,6 +295,27 @@ absl::StatusOr<int64_t> StepsInMinutes(double minutes, const Model& model, const
   return steps;
 }
 
+// The training; of a fitted energy there is none, and the folder gets its settings only.
+absl::StatusOr<TrainResult> TrainOrFit(const Run& run, const TrainOptions& options, const RunFolder& out,
+                                       Model& model) {
+  const Json settings = Settings(run, options, options.pool->threads());
+  if (IsFitted(run.spec)) {
+    if (absl::Status s = out.WriteSettings(settings); !s.ok()) return s;
+    return TrainResult();
+  }
+  return TrainInFolder(model, run.data, options,
+                       {.out = out,
+                        .settings = settings,
+                        .items = ItemName(run.data.train) + "s",
+                        .metadata = {{"energy", ToJson(run.spec)}},
+                        .checkpoint_seconds = absl::GetFlag(FLAGS_checkpoint_seconds),
+                        .resume = absl::GetFlag(FLAGS_resume),
+                        .save = [&](const Progress& p) {
+                          return SaveModel(out.Path("model.safetensors"), model, run.spec,
+                                           Metadata(run, options, p.held_out_loss));
+                        }});
+}
+
 absl::Status RunTrain(const std::vector<std::string>& arguments) {
   if (!arguments.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("unexpected argument \"", arguments[0], "\""));
@@ -298,19 +333,24 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   absl::StatusOr<Sigma> sigma = DecideSigma(run.flags, train, &pool);
   if (!sigma.ok()) return sigma.status();
   run.sigma = *std::move(sigma);
-  absl::StatusOr<EnergySpec> spec = ParseEnergySpec(!run.flags.energy.empty() ? run.flags.energy
-                                                    : IsImages(train)         ? "residual_conv"
-                                                                              : "mlp");
+  absl::StatusOr<EnergySpec> spec = ParseEnergySpec(!run.flags.energy.empty()     ? run.flags.energy
+                                                    : IsPicture(train.item_shape) ? "residual_conv"
+                                                                                  : "mlp");
   if (!spec.ok()) return spec.status();
   run.spec = *std::move(spec);
-  absl::StatusOr<Model> model = CreateModel(run);
+  for (const bool given : {absl::GetFlag(FLAGS_resume), run.flags.minutes > 0}) {
+    if (!given || !IsFitted(run.spec)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--resume and --minutes are for energies that are trained; ",
+                                                   ToJson(run.spec), " is fitted in closed form"));
+  }
+  absl::StatusOr<Model> model = CreateModel(run, &pool);
   if (!model.ok()) return model.status();
 
   TrainOptions options = run.flags.train;
   options.pool = &pool;
   // Points are cheap to measure, and may be sorted.
-  if (!IsImages(train)) options.held_out_samples = run.data.held_out.size();
-  options.far_fraction = IsImages(train) ? kImageFarFraction : 0;
+  if (!IsPicture(train.item_shape)) options.held_out_samples = run.data.held_out.size();
+  options.far_fraction = IsPicture(train.item_shape) ? kImageFarFraction : 0;
   if (run.flags.far_fraction != "auto" && !absl::SimpleAtod(run.flags.far_fraction, &options.far_fraction)) {
     return absl::InternalError("--far_fraction was checked");
   }
@@ -328,8 +368,10 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
                 static_cast<long long>(options.measurements), ItemName(train).c_str(),
                 static_cast<long long>(options.measurements), run.effective_sigma());
   }
-  std::printf("%s, %lld parameters; %d thread%s\n", ToJson(run.spec).c_str(),
-              static_cast<long long>(model->params().num_trainable()), pool.threads(), pool.threads() == 1 ? "" : "s");
+  std::printf("%s, %s; %d thread%s\n", ToJson(run.spec).c_str(),
+              IsFitted(run.spec) ? "fitted in closed form"
+                                 : absl::StrCat(model->params().num_trainable(), " parameters").c_str(),
+              pool.threads(), pool.threads() == 1 ? "" : "s");
   if (run.flags.minutes > 0) {
     const absl::StatusOr<int64_t> steps = StepsInMinutes(run.flags.minutes, *model, train.x, options, *out);
     if (!steps.ok()) return steps.status();
@@ -337,17 +379,7 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   }
   std::fflush(stdout);
 
-  const absl::StatusOr<TrainResult> result = TrainInFolder(
-      *model, run.data, options,
-      {.out = *out,
-       .settings = Settings(run, options, pool.threads()),
-       .items = ItemName(train) + "s",
-       .metadata = {{"energy", ToJson(run.spec)}},
-       .checkpoint_seconds = absl::GetFlag(FLAGS_checkpoint_seconds),
-       .resume = absl::GetFlag(FLAGS_resume),
-       .save = [&](const Progress& p) {
-         return SaveModel(out->Path("model.safetensors"), *model, run.spec, Metadata(run, options, p.held_out_loss));
-       }});
+  const absl::StatusOr<TrainResult> result = TrainOrFit(run, options, *out, *model);
   if (!result.ok()) return result.status();
   const absl::StatusOr<double> loss =
       MeasureLoss(*model, run.data.held_out.x, run.data.held_out.size(), options.seed, &pool, options.measurements);
@@ -361,8 +393,9 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   if (!pictures.ok()) return pictures.status();
 
   PrintLosses(run, *loss, *references);
-  std::printf("Trained for %s. See %s in\n  %s\nNext: neb sample %s\n", HumanDuration(result->seconds).c_str(),
-              pictures->c_str(), out->Path("").c_str(), out->Path("").c_str());
+  if (!IsFitted(run.spec)) std::printf("Trained for %s. ", HumanDuration(result->seconds).c_str());
+  std::printf("See %s in\n  %s\nNext: neb sample %s\n", pictures->c_str(), out->Path("").c_str(),
+              out->Path("").c_str());
   return absl::OkStatus();
 }
 
@@ -383,7 +416,9 @@ const Command kTrain = {
         "  energy.png              of points in the plane: φ, the way down, data, attractors;  basins.png: descents\n\n"
         "  neb train                                              Fashion-MNIST (Debian's dataset-fashion-mnist)\n"
         "  neb train --data=photos/ --size=32 --energy=residual_conv --minutes=30 --out=runs/photos\n"
-        "  neb train --data=two_moons --sigma=0.15",
+        "  neb train --data=two_moons --sigma=0.15\n"
+        "  neb train --data=two_moons --energy=kernel_density     fitted, not trained: no metrics, loss.png, "
+        "checkpoint",
     .files = {"neb/cli/train.cc", kDataFlags, kCommonFlags},
     .run = RunTrain};
 

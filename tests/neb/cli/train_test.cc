@@ -159,6 +159,30 @@ TEST(Train, MeasurementsMakeAJointModel) {
   EXPECT_NEAR(std::stod(file->metadata.at("held_out_loss")), *loss, 1e-6 * *loss);
 }
 
+// Nothing to train: a model, no losses; what the other commands need is in it.
+TEST(Train, EnergiesInClosedFormAreFitted) {
+  for (const std::string form : {"quadratic", "gaussian", "kernel_density"}) {
+    const std::string out = NewFolder("runs") + "/fitted";
+    Outcome run = RunNeb("train --data=two_moons --points=60 --threads=1 --energy=" + form + " --out=" + out);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_EQ(FilesIn(out), (std::set<std::string>{"model.safetensors", "settings.json", "metrics.jsonl", "energy.png",
+                                                   "basins.png"}));
+    EXPECT_EQ(Slurp(out + "/metrics.jsonl"), "");
+    EXPECT_THAT(run.out, AllOf(HasSubstr("fitted in closed form"), HasSubstr("this energy"), HasSubstr("no model"),
+                               HasSubstr("See energy.png and basins.png"), Not(HasSubstr("Trained for"))));
+    EXPECT_EQ(ReadSafetensors(out + "/model.safetensors")->Find("samples") != nullptr, form == "kernel_density");
+    run = RunNeb("info " + out);
+    EXPECT_THAT(run.out, AllOf(HasSubstr(form), HasSubstr("0 trained"), HasSubstr("fitted in closed form")));
+    run = RunNeb("sample " + out + " --chains=3 --burn_in=5 --iterations=40 --threads=1");
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    Spill(out + "/points.csv", "0,1\n1,0\n0.5,0.5\n");
+    run = RunNeb("denoise " + out + " " + out + "/points.csv");
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    run = RunNeb("recall " + out + " --stored=5 --noise=1 --threads=1");
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+  }
+}
+
 TEST(Train, AFlagfileIsReadAndTheCommandLineWins) {
   const std::string out = NewFolder("runs") + "/flags", file = NewFolder("flags") + "/rings.flags";
   Spill(file, "# a quick run\n--data=rings\n--points=40\n--sigma=0.4\n--steps=2\n--threads=1\n");
@@ -186,6 +210,11 @@ TEST(TrainMistake, OneLineEach) {
   Spill(data + "/points.csv", "1,2\n3,4\n5,6\n");
   Spill(data + "/broken.npy", "\x93NUMPY, or not");
   Spill(data + "/equal.csv", "1\n1\n1\n");
+  // A kernel density of 91,000 such images is too large a model. The file's pixels are a hole: no disk holds them.
+  std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (91000, 28, 28), }";
+  header.resize(117, ' ');
+  Spill(data + "/large.npy", std::string("\x93NUMPY\x01\0\x76\0", 10) + header + "\n");
+  std::filesystem::resize_file(data + "/large.npy", 128 + 91000 * 784);
   ASSERT_TRUE(WritePng(data + "/pictures.png", Image(4, 4, 1)).ok());
   struct Case {
     std::string flags, expected;
@@ -223,6 +252,9 @@ TEST(TrainMistake, OneLineEach) {
       {"--far_fraction=0.6", "--far_fraction"},
       {"--far_fraction=some", "--far_fraction"},
       {"--measurements=0", "--measurements"},
+      {"--energy=kernel_density --resume", "--resume and --minutes are for energies that are trained"},
+      {"--energy=gaussian --minutes=1", "fitted in closed form"},
+      {"--data=" + data + "/large.npy --sigma=1 --held_out=2 --energy=kernel_density", "--max_items takes fewer"},
       {"--minutes=-1", "--minutes"},
       {"--minutes=nan", "--minutes"},
       {"--threads=-1", "--threads"},
