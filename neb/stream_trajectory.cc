@@ -15,8 +15,9 @@ namespace {
 absl::Status Open(const std::string& path, const autodiff::Shape& row_shape, std::optional<NpyWriter>& file) {
   if (path.empty()) return absl::OkStatus();
   absl::StatusOr<NpyWriter> created = NpyWriter::Create(path, row_shape);
-  if (created.ok()) file.emplace(*std::move(created));
-  return created.status();
+  if (!created.ok()) return created.status();
+  file.emplace(*std::move(created));
+  return absl::OkStatus();
 }
 
 }  // namespace
