@@ -2,7 +2,7 @@
 // reproducibly.
 //
 //   absl::StatusOr<Dataset> digits = ReadData("train-images-idx3-ubyte.gz");  // read_data.h; x: [60000, 784]
-//   absl::StatusOr<TrainHeldOut> parts = Split(*digits, 0.1, /*seed=*/1);
+//   absl::StatusOr<TrainHeldOut> parts = Split(*std::move(digits), 0.1, /*seed=*/1);
 //   Batches batches(parts->train.size(), {.batch_size = 128, .seed = 1});
 //   GatherRows(parts->train.x, batches.At(step), batch);                             // batch: [128, 784]
 #ifndef NEB_NEB_DATASET_H_
