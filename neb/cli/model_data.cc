@@ -45,10 +45,10 @@ absl::StatusOr<std::optional<ModelData>> ReadModelData(const OpenedModel& opened
   if (!source->has_value()) return std::nullopt;
   absl::StatusOr<TrainHeldOut> parts = ReadTrainHeldOut(**source);
   if (!parts.ok()) return parts.status();
-  if (!(parts->train.item_shape == opened.model.item_shape())) {
+  if (!(parts->train.item_shape == opened.item_shape)) {
     return absl::InvalidArgumentError(absl::StrCat((*source)->data, ": items of shape ",
                                                    parts->train.item_shape.ToString(), ", but the model's are ",
-                                                   opened.model.item_shape().ToString()));
+                                                   opened.item_shape.ToString()));
   }
   ModelData data{.parts = *std::move(parts)};
   // A random split has no order that labels could follow.

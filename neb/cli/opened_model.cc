@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "neb/cli/common_flags.h"
 #include "neb/energy_spec.h"
@@ -18,13 +19,16 @@ absl::StatusOr<OpenedModel> OpenModel(const std::string& argument) {
     return absl::NotFoundError(absl::StrCat(file.status().message(), "; `neb train` makes a model"));
   }
   if (!file.ok()) return file.status();
-  if (const auto m = file->metadata.find("measurements"); m != file->metadata.end() && m->second != "1") {
-    return absl::UnimplementedError(
-        absl::StrCat(path, ": a model of ", m->second, " measurements; this command takes models of one"));
-  }
   absl::StatusOr<Model> model = LoadModel(path);
   if (!model.ok()) return model.status();
-  return OpenedModel{.path = path, .model = *std::move(model), .metadata = std::move(file->metadata)};
+  OpenedModel opened{.path = path, .model = *std::move(model), .metadata = std::move(file->metadata)};
+  opened.item_shape = opened.model.item_shape();
+  // LoadModel has checked that it is a number, and the first extent.
+  const auto m = opened.metadata.find("measurements");
+  if (m != opened.metadata.end() && absl::SimpleAtoi(m->second, &opened.measurements) && opened.measurements > 1) {
+    opened.item_shape = autodiff::Shape(opened.item_shape.dims().subspan(1));
+  }
+  return opened;
 }
 
 absl::StatusOr<RunFolder> OutFolder(const OpenedModel& opened, const std::string& name) {

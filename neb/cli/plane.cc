@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "neb/dataset.h"
+#include "neb/measurements.h"
 
 namespace neb {
 
@@ -63,11 +64,13 @@ absl::StatusOr<Field> EnergyField(Model& model, const PlaneBox& box, autodiff::T
   const double aspect = (box.y_high - box.y_low) / (box.x_high - box.x_low);
   const int64_t nx = std::max<int64_t>(2, std::llround(std::sqrt(static_cast<double>(nodes) / aspect)));
   const int64_t ny = RowsFor(box, nx);
-  const Tensor y = GridPoints(box, nx, ny);
+  // A joint energy is shown where all of its measurements agree.
+  const absl::StatusOr<Tensor> y = Repeat(GridPoints(box, nx, ny), std::max<int64_t>(1, model.d() / 2));
+  if (!y.ok()) return y.status();
   Field field{
       .values = Tensor({ny, nx}), .x_low = box.x_low, .x_high = box.x_high, .y_low = box.y_low, .y_high = box.y_high};
   const std::span<float> phi = field.values.data<float>();
-  if (absl::Status s = model.Evaluate(y.data<float>(), {.energy = phi}, pool); !s.ok()) return s;
+  if (absl::Status s = model.Evaluate(y->data<float>(), {.energy = phi}, pool); !s.ok()) return s;
   const float lowest = *std::min_element(phi.begin(), phi.end());
   for (float& v : phi) v -= lowest;
   return field;

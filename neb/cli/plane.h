@@ -37,7 +37,8 @@ Tensor SomeRows(const Tensor& x, int64_t most);
 // Rows of x [n, 2].
 std::vector<Point> PointsOf(const Tensor& x);
 
-// φ − min φ on a grid of about `nodes` nodes with one spacing in x and y. (Energies are known up to a constant.)
+// φ − min φ, of a model of M measurements at (y, …, y), which is φ of their mean, on a grid of about `nodes` nodes with
+// one spacing in x and y. (Energies are known up to a constant.)
 absl::StatusOr<Field> EnergyField(Model& model, const PlaneBox& box, autodiff::ThreadPool* pool = nullptr,
                                   int64_t nodes = 40000);
 // Colours up to here: a density e⁻¹² of that at the peak, in whatever units the data is.

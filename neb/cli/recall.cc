@@ -245,6 +245,10 @@ absl::Status RunRecall(const std::vector<std::string>& arguments) {
   if (!threads.ok()) return threads.status();
   absl::StatusOr<OpenedModel> opened = OpenModel(arguments[0]);
   if (!opened.ok()) return opened.status();
+  if (opened->measurements > 1) {
+    return absl::UnimplementedError(absl::StrCat(opened->path, ": a model of ", opened->measurements,
+                                                 " measurements; `neb recall` takes models of one"));
+  }
   Model& model = opened->model;
   const absl::StatusOr<ModelData> data = RequireModelData(*opened);
   if (!data.ok()) return data.status();

@@ -28,6 +28,7 @@
 #include "neb/file.h"
 #include "neb/image.h"
 #include "neb/neb.h"
+#include "neb/npy.h"
 #include "neb/read_data.h"
 #include "nlohmann/json.hpp"
 
@@ -123,12 +124,14 @@ absl::StatusOr<Tensor> Starts(const OpenedModel& opened, const std::optional<Mod
     return absl::InvalidArgumentError(
         absl::StrCat("--start=data: ", chains, " chains, but only ", train.size(), " training samples"));
   }
-  Tensor x({chains, opened.model.d()});
+  Tensor x({chains, opened.item_size()});
   GatherRows(train.x, Batches(train.size(), {.batch_size = chains, .seed = seed}).At(0), x);
-  return NoisyStarts(x, opened.model, seed);
+  const absl::StatusOr<Tensor> copies = Repeat(x, opened.measurements);
+  if (!copies.ok()) return copies.status();
+  return NoisyStarts(*copies, opened.model, seed);
 }
 
-// What a walk leaves in memory.
+// What a walk leaves in memory. d: of an item; the walk's points are M of them side by side.
 struct Seen {
   std::vector<float> jumps;  // [jumps, chains, d]
   std::vector<int64_t> jumps_at;
@@ -142,14 +145,18 @@ struct Seen {
 // Null for NaN, which JSON has not.
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-absl::Status See(Walk& walk, const Snapshot& s, const RunFolder& folder, Seen& seen) {
-  const auto chains = static_cast<size_t>(walk.y().shape()[0]), d = static_cast<size_t>(walk.y().shape()[1]);
+// `samples`: the file of the jumps.
+absl::Status See(Walk& walk, const Snapshot& s, const OpenedModel& opened, const RunFolder& folder, NpyWriter& samples,
+                 Seen& seen) {
+  const auto chains = static_cast<size_t>(walk.y().shape()[0]), d = static_cast<size_t>(opened.item_size());
   if (s.y != nullptr) {
     seen.energies.resize(chains);
     for (size_t c = 0; c < chains; ++c) seen.energies[c].push_back(s.energy[c]);
     seen.energies_at.push_back(s.iteration);
     if (d == 2) {
-      const std::span<const float> first = walk.noisy().data<float>().first(d);
+      const absl::StatusOr<Tensor> mean = MeanOfMeasurements(RowsOf(walk.noisy(), 0, 1), opened.measurements);
+      if (!mean.ok()) return mean.status();
+      const std::span<const float> first = mean->data<float>();
       seen.path.insert(seen.path.end(), first.begin(), first.end());
       if (seen.path.size() > d * kPathPoints) {
         seen.path.erase(seen.path.begin(), seen.path.begin() + static_cast<std::ptrdiff_t>(d));
@@ -157,14 +164,22 @@ absl::Status See(Walk& walk, const Snapshot& s, const RunFolder& folder, Seen& s
     }
   }
   if (s.x_hat == nullptr) return absl::OkStatus();
-  const std::span<const float> x_hat = s.x_hat->data<float>(), y = walk.noisy().data<float>();
+  const absl::StatusOr<Tensor> jumps = MeanOfMeasurements(*s.x_hat, opened.measurements);
+  if (!jumps.ok()) return jumps.status();
+  autodiff::Shape shape{static_cast<int64_t>(chains)};
+  for (const int64_t extent : opened.item_shape) shape.push_back(extent);
+  if (absl::Status written = samples.Append(jumps->Reshaped(shape)); !written.ok()) return written;
+  const std::span<const float> x_hat = jumps->data<float>(), y = walk.noisy().data<float>();
   seen.jumps.insert(seen.jumps.end(), x_hat.begin(), x_hat.end());
   seen.jumps_at.push_back(s.iteration);
   if (static_cast<int64_t>(seen.film.iterations.size()) < kFilmFrames) {
     seen.film.chains = std::min(kFilmChains, static_cast<int64_t>(chains));
     const size_t count = static_cast<size_t>(seen.film.chains) * d;
     seen.film.iterations.push_back(s.iteration);
-    seen.film.y.insert(seen.film.y.end(), y.begin(), y.begin() + static_cast<std::ptrdiff_t>(count));
+    for (int64_t c = 0; c < seen.film.chains; ++c) {  // of several measurements, the first
+      const std::span<const float> first = y.subspan(static_cast<size_t>(c * opened.model.d()), d);
+      seen.film.y.insert(seen.film.y.end(), first.begin(), first.end());
+    }
     seen.film.x_hat.insert(seen.film.x_hat.end(), x_hat.begin(), x_hat.begin() + static_cast<std::ptrdiff_t>(count));
   }
   std::vector<float> energy(chains);
@@ -211,18 +226,19 @@ absl::Status WriteImage(const std::string& path, const absl::StatusOr<Image>& im
   return image.ok() ? WritePng(path, *image) : image.status();
 }
 
-absl::Status WritePictures(const RunFolder& folder, Model& model, const Tensor& jumps, const Seen& seen,
+absl::Status WritePictures(const RunFolder& folder, OpenedModel& opened, const Tensor& jumps, const Seen& seen,
                            autodiff::ThreadPool* pool) {
+  Model& model = opened.model;
   absl::Status s;
   if (seen.energies_at.size() >= 2) {
     s.Update(WriteImage(
         folder.Path("energy.png"),
         EnergyTrace(seen.energies, seen.energies_at, absl::StrFormat("φ along the walk, σ = %.4g", model.sigma()))));
   }
-  if (IsPicture(model.item_shape())) {
-    s.Update(WriteImage(folder.Path("samples.png"), JumpsGrid(jumps, model.item_shape(), seen.jumps_at)));
-    s.Update(WriteImage(folder.Path("walk.png"), WalkFilm(seen.film, model.item_shape())));
-  } else if (model.d() == 2 && !seen.path.empty()) {
+  if (IsPicture(opened.item_shape)) {
+    s.Update(WriteImage(folder.Path("samples.png"), JumpsGrid(jumps, opened.item_shape, seen.jumps_at)));
+    s.Update(WriteImage(folder.Path("walk.png"), WalkFilm(seen.film, opened.item_shape)));
+  } else if (opened.item_size() == 2 && !seen.path.empty()) {
     const Tensor path = Tensor::From<float>({static_cast<int64_t>(seen.path.size() / 2), 2}, seen.path);
     s.Update(WriteImage(folder.Path("samples.png"),
                         PlaneWalk(model, jumps.Reshaped({jumps.num_elements() / 2, 2}), path, pool)));
@@ -294,10 +310,16 @@ absl::Status RunSample(const std::vector<std::string>& arguments) {
   Seen seen;
   const auto begin = std::chrono::steady_clock::now();
   const StreamFiles files{.y = absl::GetFlag(FLAGS_stream) ? folder->Path("walk.npy") : "",
-                          .x_hat = folder->Path("samples.npy"),
+                          .x_hat = "",  // its mean over the measurements is written here
                           .item_shape = model.item_shape()};
-  absl::Status s = StreamTrajectory(*walk, plan->schedule, files,
-                                    [&](const Snapshot& snapshot) { return See(*walk, snapshot, *folder, seen); });
+  autodiff::Shape jump_shape{walk->y().shape()[0]};
+  for (const int64_t extent : opened->item_shape) jump_shape.push_back(extent);
+  absl::StatusOr<NpyWriter> samples = NpyWriter::Create(folder->Path("samples.npy"), jump_shape);
+  if (!samples.ok()) return samples.status();
+  absl::Status s = StreamTrajectory(*walk, plan->schedule, files, [&](const Snapshot& snapshot) {
+    return See(*walk, snapshot, *opened, *folder, *samples, seen);
+  });
+  s.Update(samples->Close());
   if (absl::IsFailedPrecondition(s)) {
     return absl::FailedPreconditionError(
         absl::StrCat(s.message(), "; a smaller --step_size than ", walk->step_size(), " or --start=data may help"));
@@ -307,8 +329,8 @@ absl::Status RunSample(const std::vector<std::string>& arguments) {
 
   absl::StatusOr<Json> summary = Diagnose(*walk, *plan, seen);
   if (!summary.ok()) return summary.status();
-  const Tensor jumps =
-      Tensor::From<float>({static_cast<int64_t>(seen.jumps_at.size()), walk->y().shape()[0], model.d()}, seen.jumps);
+  const Tensor jumps = Tensor::From<float>(
+      {static_cast<int64_t>(seen.jumps_at.size()), walk->y().shape()[0], opened->item_size()}, seen.jumps);
   if (data->has_value() && absl::GetFlag(FLAGS_judge)) {
     const absl::StatusOr<Judgement> judged = JudgeJumps(jumps, **data, {.pool = &pool});
     if (!judged.ok()) return judged.status();
@@ -319,7 +341,7 @@ absl::Status RunSample(const std::vector<std::string>& arguments) {
     absl::PrintF("Not judged: %s\n", why_not);
   }
   s.Update(WriteFile(folder->Path("summary.json"), summary->dump(2) + "\n"));
-  s.Update(WritePictures(*folder, model, jumps, seen, &pool));
+  s.Update(WritePictures(*folder, *opened, jumps, seen, &pool));
   if (s.ok()) absl::PrintF("Wrote %s\n", folder->Path(""));
   return s;
 }
@@ -332,6 +354,7 @@ const Command kSample = {
     .summary = "walks on the energy, jumps to samples, and judges them",
     .description =
         "Langevin chains walk among noisy points y; each jump x̂(y) is a sample. MODEL: a run's folder or model file.\n"
+        "Of a model of M measurements the walk has all M, a jump is the mean of their estimates.\n"
         "If the data can be found (the model's file says where), the jumps are compared with training and held-out\n"
         "samples; with MNIST's labels beside the images, each jump gets the label of its 5 nearest training images.\n"
         "Writes into --out (MODEL's folder, sample/):\n"

@@ -78,6 +78,33 @@ TEST(DenoiseCommand, NoisyInputsAreTakenAsTheyAre) {
   EXPECT_THAT(Slurp(out + "/metrics.jsonl"), testing::Not(HasSubstr("loss")));
 }
 
+// M noisy copies of each item, one estimate: that of their mean ȳ, of noise σ/√M. The copies taken back give it again.
+TEST(DenoiseCommand, SeveralMeasurementsMakeOneEstimate) {
+  const std::string run = NewFolder("run"), data = NewFolder("data"), again = NewFolder("again");
+  WriteJointBowl(run + "/model.safetensors", kShape, /*measurements=*/4, kSigma, {});
+  WriteImages(data + "/three.npy", 3);
+  Outcome done = RunNeb("denoise " + run + " " + data + "/three.npy");
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  const Tensor x = *ReadNpy(data + "/three.npy"), y = *ReadNpy(run + "/denoise/noisy.npy"),
+               x_hat = *ReadNpy(run + "/denoise/x_hat.npy");
+  ASSERT_EQ(y.shape(), (Shape{3, 4, 6, 5, 1}));
+  ASSERT_EQ(x_hat.shape(), (Shape{3, 6, 5, 1}));
+  EXPECT_TRUE(ReadImage(run + "/denoise/denoise.png").ok());
+  const double variance = kBowlStddev * kBowlStddev, shrink = variance / (variance + kSigma * kSigma / 4);
+  double noise = 0;
+  for (int64_t i = 0; i < 90; ++i) {
+    double mean = 0;
+    for (int64_t m = 0; m < 4; ++m) mean += y.at((i / 30 * 4 + m) * 30 + i % 30) / 4;
+    EXPECT_NEAR(x_hat.at(i), kBowlMean + shrink * (mean - kBowlMean), 1e-5);
+    noise += (mean - x.at(i)) * (mean - x.at(i));
+  }
+  // (σ²/4)χ² of 90 degrees of freedom.
+  EXPECT_NEAR(noise, 90 * kSigma * kSigma / 4, 5 * std::sqrt(180.0) * kSigma * kSigma / 4);
+  done = RunNeb("denoise " + run + " " + run + "/denoise/noisy.npy --noisy --out=" + again);
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(Slurp(again + "/x_hat.npy"), Slurp(run + "/denoise/x_hat.npy"));
+}
+
 // A colour picture of another size, for a model of grey ones.
 TEST(DenoiseCommand, ResizeFitsAnyPicture) {
   const std::string run = BowlRun(), data = NewFolder("data"), out = NewFolder("runs") + "/out";

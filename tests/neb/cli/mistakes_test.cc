@@ -19,7 +19,7 @@ TEST(CommandMistakes, AreOneLineThatSaysWhatToDo) {
   const std::string folder = NewFolder("files"), model = folder + "/model.safetensors ";
   WriteBowl(folder + "/model.safetensors", {6, 5, 1}, 0.3, {});
   WriteBowl(folder + "/lost.safetensors", {6, 5, 1}, 0.3, {{"data", ToJson(DataSource{.data = folder + "/gone.npy"})}});
-  WriteBowl(folder + "/many.safetensors", {2, 6, 5, 1}, 0.3, {{"measurements", "2"}});
+  WriteJointBowl(folder + "/many.safetensors", {6, 5, 1}, /*measurements=*/2, 0.3, {});
   WriteBowl(folder + "/plane.safetensors", {2}, 0.3, {});
   WriteImages(folder + "/images.npy", 8);
   // Enough to hold out a tenth of them.
@@ -35,7 +35,7 @@ TEST(CommandMistakes, AreOneLineThatSaysWhatToDo) {
       {"sample", "expected one model, as `neb sample runs/mnist`"},
       {"sample " + folder + "/none", "`neb train` makes a model"},
       {"sample " + folder + "/broken.safetensors", "broken.safetensors"},
-      {"sample " + folder + "/many.safetensors", "a model of 2 measurements"},
+      {"recall " + folder + "/many.safetensors", "a model of 2 measurements"},
       {"sample " + model + "--sampler=hmc", "half-denoising"},
       {"sample " + model + "--iterations=5", "--iterations must be at least --jump_every, 20"},
       {"sample " + model + "--jump_every=0", "--jump_every must be at least 1"},

@@ -63,6 +63,41 @@ TEST(SampleCommand, AWalkInThePlaneHasTheMomentsOfItsDensity) {
   EXPECT_EQ(json::parse(Slurp(out + "/settings.json"))["sampler"], "mala");
 }
 
+// The mean of four measurements has noise σ/2, so jumps are N(μ, s⁴/(s² + σ²/4)); the walk is in R⁸.
+TEST(SampleCommand, SeveralMeasurementsWalkTogetherAndJumpAsOne) {
+  const std::string run = NewFolder("run"), out = run + "/sample";
+  const double sigma = 0.5, variance = kBowlStddev * kBowlStddev, smoothed = variance + sigma * sigma / 4;
+  WriteJointBowl(run + "/model.safetensors", {2}, /*measurements=*/4, sigma,
+                 {{"data", ToJson(DataSource{.data = "two_moons", .points = 100})}});
+  const Outcome done = RunNeb("sample " + run +
+                              " --chains=20 --burn_in=100 --iterations=2000 --jump_every=20 --keep_every=50 "
+                              "--sampler=mala --start=data --stream --threads=1");
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_TRUE(ReadImage(out + "/samples.png").ok());
+  EXPECT_THAT(done.out, HasSubstr("Judged by 100 training"));
+  EXPECT_EQ(ReadNpy(out + "/walk.npy")->shape(), (Shape{40, 20, 4, 2}));
+  const Tensor jumps = *ReadNpy(out + "/samples.npy");
+  ASSERT_EQ(jumps.shape(), (Shape{100, 20, 2}));
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < 4000; ++i) sum += jumps.at(i), squares += std::pow(jumps.at(i) - kBowlMean, 2);
+  // Along the mean ȳ the density is nearly five times wider, in variance, than the steps across allow for: MALA's
+  // δ² = O(σ²) forgets it in about (s² + σ²/4)·4/δ² < 40 iterations, so 4,000 jumps are worth 500 at least.
+  const double expected = variance * variance / smoothed;
+  EXPECT_NEAR(sum / 4000, kBowlMean, 5 * std::sqrt(expected / 500));
+  EXPECT_NEAR(squares / 4000, expected, 5 * expected * std::sqrt(2.0 / 500));
+}
+
+TEST(SampleCommand, ImagesOfSeveralMeasurements) {
+  const std::string run = NewFolder("run"), out = run + "/sample";
+  WriteJointBowl(run + "/model.safetensors", {6, 5, 1}, /*measurements=*/3, 0.3, {});
+  const Outcome done = RunNeb("sample " + run + " --chains=2 --burn_in=0 --iterations=60 --threads=1");
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(ReadNpy(out + "/samples.npy")->shape(), (Shape{3, 2, 6, 5, 1}));
+  for (const char* picture : {"/samples.png", "/walk.png", "/energy.png"}) {
+    EXPECT_TRUE(ReadImage(out + picture).ok()) << picture;
+  }
+}
+
 // n images of 6 × 6, IDX: class k is a bright row k.
 void WriteClasses(const std::string& folder, const std::string& name, int n) {
   std::string images = {0, 0, 8, 3, 0, 0, 0, static_cast<char>(n), 0, 0, 0, 6, 0, 0, 0, 6};
