@@ -49,13 +49,6 @@ TEST(Numerics, ErrorsAreWithinTheirBounds) {
   }
 }
 
-// The docs' numbers are of g++. Clang joins other products and sums into one instruction: measured, 0.02 more for log.
-#ifdef __clang__
-constexpr double kOtherCompiler = 0.05;
-#else
-constexpr double kOtherCompiler = 0;
-#endif
-
 // Every op is in the docs, and no error exceeds the number that stands there. A target that the docs do not have (this
 // machine may be newer) is held to the largest of the row.
 TEST(Numerics, TheDocsPromiseNoLessErrorThanThereIs) {
@@ -77,7 +70,7 @@ TEST(Numerics, TheDocsPromiseNoLessErrorThanThereIs) {
             ASSERT_EQ(entry->errors[d].size(), row.errors[t].size()) << docs->targets[d];
             if (target == nullptr || docs->targets[d] == *target) allowed = std::max(allowed, entry->errors[d][i]);
           }
-          EXPECT_LE(row.errors[t][i], allowed + kOtherCompiler) << "on " << table.targets[t] << ", number " << i;
+          EXPECT_LE(row.errors[t][i], allowed) << "on " << table.targets[t] << ", number " << i;
         }
       }
     }

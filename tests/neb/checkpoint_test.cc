@@ -144,6 +144,7 @@ void ExpectResumedEqualsUnstopped(TrainOptions options) {
 TEST(Resume, EqualsTheRunThatWasNeverStopped) { ExpectResumedEqualsUnstopped({}); }
 TEST(Resume, WithoutAnAverage) { ExpectResumedEqualsUnstopped({.adam = {.ema_decay = 0}}); }
 TEST(Resume, WithFarSamples) { ExpectResumedEqualsUnstopped({.far_fraction = 0.25}); }
+TEST(Resume, WithInnerSamples) { ExpectResumedEqualsUnstopped({.inner_fraction = 0.25}); }
 TEST(Resume, WithClippingAndDecay) {
   ExpectResumedEqualsUnstopped({.warmup = 3, .adam = {.weight_decay = 0.01, .clip_norm = 0.5}, .seed = 7});
 }
@@ -297,6 +298,7 @@ TEST_F(Refusal, NamesTheSettingThatDiffersAndBothValues) {
         {"adam.weight_decay is 0.5, but 0 ", [](TrainOptions& o) { o.adam.weight_decay = 0.5; }},
         {"adam.clip_norm is 2, but 0 ", [](TrainOptions& o) { o.adam.clip_norm = 2; }},
         {"adam.ema_decay is 0, but 0.999 ", [](TrainOptions& o) { o.adam.ema_decay = 0; }},
+        {"inner_fraction is 0.25, but 0 ", [](TrainOptions& o) { o.inner_fraction = 0.25; }},
         {"far_fraction is 0.25, but 0 ", [](TrainOptions& o) { o.far_fraction = 0.25; }},
         {"seed is 3, but 1 ", [](TrainOptions& o) { o.seed = 3; }},
         {"energy is yours, but mine ",

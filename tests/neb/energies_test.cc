@@ -234,5 +234,32 @@ TEST(LoadModel, ShapesThatAreNotThoseOfTheMean) {
   }
 }
 
+// A convolutional residual denoiser estimates a pixel from its neighbourhood; with a bottleneck, from all of the
+// picture.
+TEST(ResidualConv, SeesTheWholePictureThroughItsBottleneck) {
+  const Shape image = {64, 64, 1};
+  const int64_t d = image.num_elements();
+  const Scales scales = SomeScales(d);
+  for (const int64_t bottleneck : {0, 6}) {
+    const absl::StatusOr<Energy> energy =
+        MakeEnergy(ResidualConvOptions{.channels = {2, 2}, .bottleneck = bottleneck}, image, scales);
+    ASSERT_TRUE(energy.ok()) << energy.status();
+    absl::StatusOr<Model> model = Model::Create(*energy, image, scales.sigma, 1);
+    ASSERT_TRUE(model.ok()) << model.status();
+    // Networks start at zero: give them some weights.
+    for (int i = 0; i < model->params().size(); ++i) {
+      autodiff::ParamStore::Entry& entry = model->params()[i];
+      if (entry.trainable) entry.value = NormalTensor(entry.value.shape(), 0, 0.2, static_cast<uint64_t>(10 + i));
+    }
+    Tensor y = NormalTensor({2, d}, 0.5, 0.1, 3);
+    const std::span<float> numbers = y.data<float>();
+    std::copy_n(numbers.begin(), d, numbers.begin() + d);
+    numbers.back() += 1;  // the last pixel of the second picture
+    std::vector<float> x_hat(numbers.size());
+    ASSERT_TRUE(model->Evaluate(y.data<float>(), {.x_hat = x_hat}).ok());
+    EXPECT_EQ(x_hat[0] != x_hat[static_cast<size_t>(d)], bottleneck > 0) << bottleneck;
+  }
+}
+
 }  // namespace
 }  // namespace neb

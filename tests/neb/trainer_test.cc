@@ -280,6 +280,20 @@ TEST(Trainer, LastLossIsPerSample) {
   EXPECT_NEAR((*trainer)->last_loss(), 0.25 * d, 5 * 0.25 * std::sqrt(2.0 * d / n));
 }
 
+// x̂ = y when φ = 0, so the first loss is the noise's own square: σ²d, and where the noise is a ε, a ~ U(0, 1), a third
+// of it. Standard errors, relative to σ²d: √(2/d)/√batch = 0.9 % of the normals, 1.9 % of the a² of half a batch.
+TEST(Trainer, InnerSamplesHaveLessNoise) {
+  const Energy flat = [](Var y, Params& p) { return p("c", {}, autodiff::Zeros()) * squared_norm(y, {1}); };
+  const Tensor x = NormalTensor({64, 400}, 0, 1, 1);
+  for (const double fraction : {0.0, 0.5}) {
+    Model model = Created(flat, {400}, 0.5);
+    const auto trainer = Trainer::Create(model, x, {.steps = 1, .batch = 64, .inner_fraction = fraction});
+    ASSERT_TRUE(trainer.ok()) << trainer.status();
+    ASSERT_TRUE((*trainer)->Step().ok());
+    EXPECT_NEAR((*trainer)->last_loss() / (0.25 * 400), 1 - fraction * 2 / 3, 5 * 0.021) << fraction;
+  }
+}
+
 TEST(Trainer, TakesAllSamplesWhenTheBatchIsLarger) {
   const Tensor x = NormalTensor({10, 3}, 0, 1, 1);
   Model model = Created(LearnedGaussian, {3}, 0.5), other = Created(LearnedGaussian, {3}, 0.5);

@@ -100,6 +100,25 @@ TEST(Train, ImagesInAFile) {
 }
 
 // Neither on threads, nor on where it runs: `bazel run` starts programs elsewhere, and paths are the user's.
+// A run that is over is resumed at its end; how a stopped one goes on is checkpoint_kill_test's.
+TEST(Train, ResumesWhatItsFlagsSay) {
+  const std::string out = NewFolder("runs") + "/moons";
+  const std::string flags = "train --data=two_moons --points=60 --steps=12 --threads=1 --out=" + out;
+  ASSERT_EQ(RunNeb(flags).exit_code, 0);
+  const std::string model = Slurp(out + "/model.safetensors"), metrics = Slurp(out + "/metrics.jsonl");
+  const Outcome again = RunNeb(flags + " --resume");
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("goes on at step 12"));
+  EXPECT_EQ(Slurp(out + "/model.safetensors"), model);
+  EXPECT_EQ(Slurp(out + "/metrics.jsonl"), metrics);
+  // The number of steps is the checkpoint's, not what would fit today.
+  EXPECT_EQ(RunNeb(flags + " --resume --minutes=0.01").exit_code, 0);
+  EXPECT_EQ(Slurp(out + "/model.safetensors"), model);
+  const Outcome other = RunNeb(flags + " --resume --inner_fraction=0.5");
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr("inner_fraction is 0.5, but 0 in the checkpoint"));
+}
+
 TEST(Train, DependsOnItsFlagsOnly) {
   const std::string home = NewFolder("home");
   ImagesFile(home);
