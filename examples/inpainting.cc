@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -37,19 +38,23 @@ constexpr int64_t kRows = 6, kChains = 6;
 
 absl::Status Run() {
   const double sigma = absl::GetFlag(FLAGS_sigma);
-  const absl::StatusOr<neb::Dataset> data = neb::ReadData(neb::UserPath(absl::GetFlag(FLAGS_images)));
+  absl::StatusOr<neb::Dataset> data = neb::ReadData(neb::UserPath(absl::GetFlag(FLAGS_images)));
   if (!data.ok()) return data.status();
-  const absl::StatusOr<neb::TrainHeldOut> parts = neb::Split(*data, /*held_out=*/kRows, /*seed=*/1);
+  const absl::StatusOr<neb::TrainHeldOut> parts = neb::Split(*std::move(data), /*held_out=*/kRows, /*seed=*/1);
   if (!parts.ok()) return parts.status();
-  const int64_t d = data->item_shape.num_elements();
+  const int64_t d = parts->train.item_shape.num_elements();
   autodiff::ThreadPool pool(0);
   const absl::StatusOr<neb::Energy> energy =
-      neb::ResidualMlp({.hidden = {512, 512}}, neb::MeasureScales(parts->train.x, sigma));
+      neb::ResidualConv({}, parts->train.item_shape, neb::MeasureScales(parts->train.x, sigma));
   if (!energy.ok()) return energy.status();
-  absl::StatusOr<neb::Model> model = neb::Model::Create(*energy, data->item_shape, sigma);
+  absl::StatusOr<neb::Model> model = neb::Model::Create(*energy, parts->train.item_shape, sigma);
   if (!model.ok()) return model.status();
-  const absl::StatusOr<neb::TrainResult> trained = neb::Train(
-      *model, parts->train.x, nullptr, {.steps = absl::GetFlag(FLAGS_steps), .far_fraction = 1.0 / 16, .pool = &pool});
+  const absl::StatusOr<neb::TrainResult> trained = neb::Train(*model, parts->train.x, nullptr,
+                                                              {.steps = absl::GetFlag(FLAGS_steps),
+                                                               .batch = 64,
+                                                               .learning_rate = 2e-3,
+                                                               .far_fraction = 1.0 / 16,
+                                                               .pool = &pool});
   if (!trained.ok()) return trained.status();
 
   Tensor mask({d});  // the upper half of the rows is known
@@ -83,10 +88,10 @@ absl::Status Run() {
     append(x_hat);
   }
   const int64_t columns = 2 + kChains;
-  const absl::StatusOr<neb::Image> grid =
-      neb::Grid(Tensor::From<float>({kRows * columns, d}, cells), data->item_shape, kRows, static_cast<int>(columns),
-                {.title = absl::StrFormat("Completed by six clamped walks each; σ = %g", sigma),
-                 .column_labels = {"image", "known"}});
+  const absl::StatusOr<neb::Image> grid = neb::Grid(
+      Tensor::From<float>({kRows * columns, d}, cells), parts->train.item_shape, kRows, static_cast<int>(columns),
+      {.title = absl::StrFormat("Completed by six clamped walks each; σ = %g", sigma),
+       .column_labels = {"image", "known"}});
   if (!grid.ok()) return grid.status();
   const std::string path = neb::UserPath(absl::GetFlag(FLAGS_out));
   if (absl::Status s = neb::WritePng(path, *grid); !s.ok()) return s;
