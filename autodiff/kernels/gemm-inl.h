@@ -96,49 +96,74 @@ struct Region {
 
 // What the tiles of one block ask for on behalf of the next one: tile t wants its share of each region's rows. A tile
 // asks for one line of each after every `interval` steps; all at once they would fill the queue of outstanding misses
-// and hold up the tile's own loads.
+// and hold up the tile's own loads. Only what will be read is asked for: an address that is not mapped costs a walk of
+// the page tables, any other one a line of somebody else's cache.
 struct Fetch {
   static constexpr int64_t kMaxLines = kMaxKBlock<float>;
+  static constexpr int64_t kNoOffsets[kMaxLines] = {};
 
-  const char* base[2] = {};
-  int64_t offsets[2][kMaxLines];
-  int64_t per_tile[2] = {};                             // bytes between the slices of two tiles
-  int64_t rows[2] = {}, stride[2] = {};                 // of a slice
-  int64_t split[2] = {Region::kNever, Region::kNever};  // rows left before base goes on at `rest`
-  const char* rest[2] = {};
+  // One line of a slice after another is at base + offsets[i].
+  struct Stream {
+    const char* base = reinterpret_cast<const char*>(kNoOffsets);
+    const int64_t* offsets = kNoOffsets;
+    int64_t per_tile = 0;            // bytes between the slices of two tiles
+    int64_t rows = 0, stride = 0;    // of a slice
+    int64_t left = 0;                // rows not yet asked for
+    int64_t split = Region::kNever;  // rows left before base goes on at `rest`
+    const char* rest = nullptr;
+    int64_t lines[kMaxLines];
+
+    Stream() {}  // `lines` is not read before Start fills it.
+
+    // Returns the lines of a slice.
+    int64_t Start(const Region& region, int64_t tiles) {
+      rows = DivideUp(region.rows, tiles);
+      if (rows == 0) return Stop();
+      left = region.rows;
+      base = static_cast<const char*>(region.p);
+      rest = static_cast<const char*>(region.rest);
+      split = region.split;
+      stride = region.stride;
+      per_tile = rows * region.stride;
+      int64_t count = 0;
+      for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t i = 0; i < region.bytes && count < kMaxLines; i += 64) lines[count++] = row * region.stride + i;
+      }
+      std::fill(lines + count, lines + kMaxLines, 0);
+      offsets = lines;
+      return count;
+    }
+    void Next() {
+      left -= rows;
+      if (left <= 0) {
+        Stop();
+        return;
+      }
+      base += per_tile;
+      split -= rows;
+      if (split <= 0) {
+        base = rest - split * stride;
+        split = Region::kNever;
+      }
+    }
+    // Goes on asking, for a line that is there. `rows` stays: who packs what was asked for counts on with it.
+    int64_t Stop() {
+      left = per_tile = 0;
+      base = reinterpret_cast<const char*>(kNoOffsets);
+      offsets = kNoOffsets;
+      return 0;
+    }
+  };
+  Stream left, right;
   int64_t interval = kMaxLines;
 
-  Fetch() { offsets[0][0] = offsets[1][0] = 0; }
-  void Plan(const Region& left, const Region& right, int64_t tiles, int64_t steps) {
-    const Region regions[2] = {left, right};
-    int64_t most = 1;
-    for (int r = 0; r < 2; ++r) {
-      const Region& region = regions[r];
-      rows[r] = DivideUp(region.rows, tiles);
-      base[r] = static_cast<const char*>(region.p);
-      rest[r] = static_cast<const char*>(region.rest);
-      split[r] = region.split;
-      stride[r] = region.stride;
-      per_tile[r] = rows[r] * region.stride;
-      int64_t count = 0;
-      for (int64_t row = 0; row < rows[r]; ++row) {
-        for (int64_t i = 0; i < region.bytes && count < kMaxLines; i += 64)
-          offsets[r][count++] = row * region.stride + i;
-      }
-      std::fill(offsets[r] + count, offsets[r] + kMaxLines, 0);
-      most = std::max(most, count);
-    }
-    interval = std::max<int64_t>(1, steps / most);
+  void Plan(const Region& left_region, const Region& right_region, int64_t tiles, int64_t steps) {
+    const int64_t most = std::max(left.Start(left_region, tiles), right.Start(right_region, tiles));
+    interval = std::max<int64_t>(1, steps / std::max<int64_t>(1, most));
   }
   void NextTile() {
-    for (int r = 0; r < 2; ++r) {
-      base[r] += per_tile[r];
-      split[r] -= rows[r];
-      if (split[r] <= 0) {
-        base[r] = rest[r] - split[r] * stride[r];
-        split[r] = Region::kNever;
-      }
-    }
+    left.Next();
+    right.Next();
   }
 };
 
@@ -165,8 +190,8 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
   const int64_t row = kUnitRow ? 1 : a.row;
   int64_t line = 0;
   for (int64_t step = 0; step < k;) {
-    hwy::Prefetch(fetch.base[0] + fetch.offsets[0][line]);
-    hwy::Prefetch(fetch.base[1] + fetch.offsets[1][line]);
+    hwy::Prefetch(fetch.left.base + fetch.left.offsets[line]);
+    hwy::Prefetch(fetch.right.base + fetch.right.offsets[line]);
     ++line;
     const int64_t end = std::min(step + fetch.interval, k);
     do {
@@ -462,7 +487,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
             AnyTile<false>(d, block.kc, left, right, c, fetch);
           }
         }
-        fetched += fetch.rows[1];
+        fetched += fetch.right.rows;
         fetch.NextTile();
       }
     }
