@@ -1,5 +1,9 @@
 #include "autodiff/tensor.h"
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,16 +17,33 @@ void CheckTensorAccess(bool ok, const char* what) {
   std::abort();
 }
 
+namespace {
+
+// The page that x86-64 and most of ARM have beside their smallest.
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// A matrix whose rows are pages apart needs an entry of the TLB for each row; in huge pages it needs a few in all. The
+// last, unfilled one stays in small pages, so that no more memory is taken than is touched.
+void AskForHugePages([[maybe_unused]] void* begin, [[maybe_unused]] size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  madvise(begin, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // Advice: where it is not taken, nothing is lost.
+#endif
+}
+
+}  // namespace
+
 AlignedBytes AllocateAligned(int64_t bytes) {
   const size_t padded = static_cast<size_t>(PaddedBytes(bytes) + kAlignment);
-  size_t space = padded + kAlignment;
+  const size_t alignment = padded >= kHugePage ? kHugePage : static_cast<size_t>(kAlignment);
+  size_t space = padded + alignment;
   void* const block = std::calloc(space, 1);
   if (block == nullptr) {
     std::fprintf(stderr, "autodiff: out of memory (%zu bytes)\n", padded);
     std::abort();
   }
   void* aligned = block;
-  std::align(kAlignment, padded, aligned, space);
+  std::align(alignment, padded, aligned, space);
+  if (alignment == kHugePage) AskForHugePages(aligned, padded);
   return AlignedBytes(static_cast<std::byte*>(aligned), FreeDeleter{block});
 }
 

@@ -94,72 +94,70 @@ struct Region {
   }
 };
 
-// What the tiles of one block ask for on behalf of the next one: tile t wants its share of each region's rows. A tile
-// asks for one line of each after every `interval` steps; all at once they would fill the queue of outstanding misses
-// and hold up the tile's own loads. Only what will be read is asked for: an address that is not mapped costs a walk of
-// the page tables, any other one a line of somebody else's cache.
-struct Fetch {
-  static constexpr int64_t kMaxLines = kMaxKBlock<float>;
-  static constexpr int64_t kNoOffsets[kMaxLines] = {};
+// What the tiles of one block ask for on behalf of the next one: tile t wants its share of each region's rows, a line
+// or two of each every kFetchSteps steps of k, spread over the tile: all at once they would fill the queue of
+// outstanding misses and hold up the tile's own loads. Only what will be read is asked for: an address that is not
+// mapped costs a walk of the page tables, any other one a line of somebody else's cache.
+inline constexpr int64_t kFetchSteps = 4;
 
-  // One line of a slice after another is at base + offsets[i].
+struct Fetch {
+  static constexpr int64_t kMaxTurns = kMaxKBlock<float> / kFetchSteps;
+  static constexpr int64_t kNothing[kMaxTurns] = {};
+
+  // In turn i of a tile the line at base + offsets[i] is asked for.
   struct Stream {
-    const char* base = reinterpret_cast<const char*>(kNoOffsets);
-    const int64_t* offsets = kNoOffsets;
-    int64_t per_tile = 0;            // bytes between the slices of two tiles
-    int64_t rows = 0, stride = 0;    // of a slice
-    int64_t left = 0;                // rows not yet asked for
-    int64_t split = Region::kNever;  // rows left before base goes on at `rest`
-    const char* rest = nullptr;
-    int64_t lines[kMaxLines];
+    const char* base = reinterpret_cast<const char*>(kNothing);
+    const int64_t* offsets = kNothing;
+    int64_t rows = 0;  // of a slice
 
     Stream() {}  // `lines` is not read before Start fills it.
 
-    // Returns the lines of a slice.
-    int64_t Start(const Region& region, int64_t tiles) {
+    // Lines for which there is no turn are not asked for.
+    void Start(const Region& region, int64_t tiles, int64_t turns) {
       rows = DivideUp(region.rows, tiles);
-      if (rows == 0) return Stop();
+      if (rows == 0 || turns == 0) return Stop();
       left = region.rows;
       base = static_cast<const char*>(region.p);
       rest = static_cast<const char*>(region.rest);
       split = region.split;
       stride = region.stride;
-      per_tile = rows * region.stride;
-      int64_t count = 0;
-      for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t i = 0; i < region.bytes && count < kMaxLines; i += 64) lines[count++] = row * region.stride + i;
-      }
-      std::fill(lines + count, lines + kMaxLines, 0);
+      const int64_t row_lines = DivideUp(region.bytes, 64), count = std::min(rows * row_lines, turns);
       offsets = lines;
-      return count;
+      // A turn without a line of its own asks for the last one again.
+      for (int64_t turn = 0; turn < turns; ++turn) {
+        const int64_t line = turn * count / turns;
+        lines[turn] = line / row_lines * stride + line % row_lines * 64;
+      }
     }
     void Next() {
       left -= rows;
-      if (left <= 0) {
-        Stop();
-        return;
-      }
-      base += per_tile;
+      if (left <= 0) return Stop();
+      base += rows * stride;
       split -= rows;
       if (split <= 0) {
         base = rest - split * stride;
         split = Region::kNever;
       }
     }
-    // Goes on asking, for a line that is there. `rows` stays: who packs what was asked for counts on with it.
-    int64_t Stop() {
-      left = per_tile = 0;
-      base = reinterpret_cast<const char*>(kNoOffsets);
-      offsets = kNoOffsets;
-      return 0;
+
+   private:
+    void Stop() {
+      left = 0;
+      base = reinterpret_cast<const char*>(kNothing);
+      offsets = kNothing;
     }
+
+    int64_t left = 0;                // rows not yet asked for
+    int64_t stride = 0;              // between rows, in bytes
+    int64_t split = Region::kNever;  // rows left before base goes on at `rest`
+    const char* rest = nullptr;
+    int64_t lines[kMaxTurns];
   };
   Stream left, right;
-  int64_t interval = kMaxLines;
 
   void Plan(const Region& left_region, const Region& right_region, int64_t tiles, int64_t steps) {
-    const int64_t most = std::max(left.Start(left_region, tiles), right.Start(right_region, tiles));
-    interval = std::max<int64_t>(1, steps / std::max<int64_t>(1, most));
+    left.Start(left_region, tiles, steps / kFetchSteps);
+    right.Start(right_region, tiles, steps / kFetchSteps);
   }
   void NextTile() {
     left.Next();
@@ -188,13 +186,8 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
   const T* HWY_RESTRICT ap = a.p;
   const T* HWY_RESTRICT bp = b.p;
   const int64_t row = kUnitRow ? 1 : a.row;
-  int64_t line = 0;
-  for (int64_t step = 0; step < k;) {
-    hwy::Prefetch(fetch.left.base + fetch.left.offsets[line]);
-    hwy::Prefetch(fetch.right.base + fetch.right.offsets[line]);
-    ++line;
-    const int64_t end = std::min(step + fetch.interval, k);
-    do {
+  const auto steps = [&](int64_t count) HWY_ATTR {
+    for (int64_t step = 0; step < count; ++step) {
       hn::Vec<D> right[kVectors];
       HWY_UNROLL(8)
       for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, bp + v * lanes);
@@ -206,8 +199,15 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
       }
       ap += a.step;
       bp += b.step;
-    } while (++step < end);
+    }
+  };
+  const int64_t turns = k / kFetchSteps;
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    hwy::Prefetch(fetch.left.base + fetch.left.offsets[turn]);
+    hwy::Prefetch(fetch.right.base + fetch.right.offsets[turn]);
+    steps(kFetchSteps);
   }
+  steps(k % kFetchSteps);
   if (c.num_columns == kVectors * lanes && c.column == 1) {
     HWY_UNROLL(16)
     for (int i = 0; i < kRows; ++i) {
