@@ -95,7 +95,7 @@ struct Region {
 };
 
 // What the tiles of one block ask for on behalf of the next one: tile t wants its share of each region's rows, a line
-// or two of each every kFetchSteps steps of k, spread over the tile: all at once they would fill the queue of
+// of each region every kFetchSteps steps of k, spread over the tile: all at once they would fill the queue of
 // outstanding misses and hold up the tile's own loads. Only what will be read is asked for: an address that is not
 // mapped costs a walk of the page tables, any other one a line of somebody else's cache.
 inline constexpr int64_t kFetchSteps = 4;
@@ -123,10 +123,15 @@ struct Fetch {
       stride = region.stride;
       const int64_t row_lines = DivideUp(region.bytes, 64), count = std::min(rows * row_lines, turns);
       offsets = lines;
-      // A turn without a line of its own asks for the last one again.
+      // `count` lines in even steps over the turns; one without a line of its own asks for the last one again.
+      int64_t row = 0, line = 0, due = 0;
       for (int64_t turn = 0; turn < turns; ++turn) {
-        const int64_t line = turn * count / turns;
-        lines[turn] = line / row_lines * stride + line % row_lines * 64;
+        lines[turn] = row + line * 64;
+        due += count;
+        if (due >= turns) {
+          due -= turns;
+          if (++line == row_lines) line = 0, row += stride;
+        }
       }
     }
     void Next() {
@@ -398,9 +403,14 @@ HWY_INLINE void PackRightColumns(D d, const T* source, int64_t stride, const Rig
 // C = A B or C += A B on one piece; `scratch` as BlockScratchBytes says.
 template <class D, class Product, typename T = hn::TFromD<D>>
 void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, bool accumulate, std::byte* scratch) {
-  const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
-  const int64_t group = std::max<int64_t>(1, kGroupBytes / static_cast<int64_t>(sizeof(T)) / width) * width;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), width = kTileVectors * lanes;
   const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
+  int64_t group = std::max<int64_t>(1, kGroupBytes / static_cast<int64_t>(sizeof(T)) / width) * width;
+  // Tiles of one vector of columns have too few sums to hide how long a multiply-add takes, where there are few rows.
+  const int64_t rest = columns % group;
+  if (kTileRows <= 4 && columns > group && rest > 0 && rest <= lanes) {
+    group = RoundUp(DivideUp(columns, DivideUp(columns, group)), lanes);
+  }
   const int64_t row_block = RoundUp(DivideUp(rows, DivideUp(rows, kMaxRowBlock)), kTileRows);
   const int64_t k_block = KBlock<T>(k);
   const auto padded_bytes = [](int64_t elements) { return PaddedBytes(elements * static_cast<int64_t>(sizeof(T))); };

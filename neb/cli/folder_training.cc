@@ -1,9 +1,12 @@
 #include "neb/cli/folder_training.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "neb/cli/interrupt.h"
 #include "neb/cli/progress.h"
 
@@ -26,6 +29,28 @@ absl::Status WriteReports(const RunFolder& out, const std::vector<Progress>& rep
   return s;
 }
 
+// Tells of a run that comes apart. Adam at its largest rates can: after thousands of quiet steps the loss doubles a few
+// times over, and then is a thousandfold.
+class BlowUpWatch {
+ public:
+  // An error at the first report whose loss is `kJump` times the least before.
+  absl::Status Look(const Progress& p) {
+    least_ = std::min(least_, p.loss);
+    if (told_ || !(p.loss > kJump * least_)) return absl::OkStatus();
+    told_ = true;
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "the loss jumped to %.4g by step %d, and was %.4g before: a smaller learning rate or gradient clipping "
+        "(clip_norm) would have kept it down",
+        p.loss, p.step, least_));
+  }
+
+ private:
+  static constexpr double kJump = 10;
+
+  double least_ = std::numeric_limits<double>::infinity();
+  bool told_ = false;
+};
+
 }  // namespace
 
 std::string CheckpointFile(const RunFolder& out) { return out.Path("checkpoint.safetensors"); }
@@ -40,6 +65,7 @@ absl::StatusOr<TrainResult> TrainInFolder(Model& model, const TrainHeldOut& data
     const auto warn = [&](const absl::Status& s) {
       if (!s.ok()) line.Warn(absl::StrCat("warning: ", s.message(), "; the training goes on"));
     };
+    BlowUpWatch watch;
     const Interrupt interrupt;
     options.stop = [] { return Interrupt::signal() != 0; };
     options.checkpoint = {.path = CheckpointFile(out),
@@ -54,6 +80,7 @@ absl::StatusOr<TrainResult> TrainInFolder(Model& model, const TrainHeldOut& data
     };
     options.on_progress = [&](const Progress& p) {
       line.Show(p);
+      warn(watch.Look(p));
       const bool written = metrics.ok();
       metrics.Update(AppendReport(out, p));
       if (written) warn(metrics);

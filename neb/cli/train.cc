@@ -51,6 +51,8 @@ ABSL_FLAG(double, minutes, 0, "trains for about so long instead, in as many step
 ABSL_FLAG(int64_t, batch, 128, "items in a minibatch");
 ABSL_FLAG(double, lr, 1e-3, "peak learning rate");
 ABSL_FLAG(double, ema, 0.999, "decay of the running average of the parameters, which is the model; 0: no average");
+ABSL_FLAG(double, clip_norm, 0,
+          "scales the gradient down to this norm where it is longer, 0: never; 1 calms a run whose loss jumps");
 ABSL_FLAG(int64_t, measurements, 1, "M > 1: the energy is that of M noisy copies of each item side by side");
 ABSL_FLAG(double, inner_fraction, 0,
           "share of each minibatch with less noise than σ, for a small stored set that `neb recall` is to recall");
@@ -96,7 +98,7 @@ absl::StatusOr<Flags> ReadFlags() {
   flags.train = {.steps = absl::GetFlag(FLAGS_steps),
                  .batch = absl::GetFlag(FLAGS_batch),
                  .learning_rate = absl::GetFlag(FLAGS_lr),
-                 .adam = {.ema_decay = absl::GetFlag(FLAGS_ema)},
+                 .adam = {.clip_norm = absl::GetFlag(FLAGS_clip_norm), .ema_decay = absl::GetFlag(FLAGS_ema)},
                  .measurements = absl::GetFlag(FLAGS_measurements),
                  .inner_fraction = absl::GetFlag(FLAGS_inner_fraction),
                  .seed = absl::GetFlag(FLAGS_seed)};
@@ -105,6 +107,9 @@ absl::StatusOr<Flags> ReadFlags() {
   if (t.batch < 1) return OutOfRange("batch", ">= 1", static_cast<double>(t.batch));
   if (!(t.learning_rate > 0 && std::isfinite(t.learning_rate))) return OutOfRange("lr", "positive", t.learning_rate);
   if (!(t.adam.ema_decay >= 0 && t.adam.ema_decay < 1)) return OutOfRange("ema", "in [0, 1)", t.adam.ema_decay);
+  if (!(t.adam.clip_norm >= 0 && std::isfinite(t.adam.clip_norm))) {
+    return OutOfRange("clip_norm", ">= 0", t.adam.clip_norm);
+  }
   if (t.measurements < 1 || t.measurements > kMaxMeasurements) {
     return OutOfRange("measurements", absl::StrCat("in [1, ", kMaxMeasurements, "]"),
                       static_cast<double>(t.measurements));
@@ -204,6 +209,7 @@ std::map<std::string, std::string> Metadata(const Run& run, const TrainOptions& 
                      {"batch", absl::StrCat(options.batch)},
                      {"learning_rate", absl::StrCat(options.learning_rate)},
                      {"ema_decay", absl::StrCat(options.adam.ema_decay)},
+                     {"clip_norm", absl::StrCat(options.adam.clip_norm)},
                      {"far_fraction", absl::StrCat(options.far_fraction)},
                      {"inner_fraction", absl::StrCat(options.inner_fraction)}});
   }
@@ -230,6 +236,7 @@ Json Settings(const Run& run, const TrainOptions& options, int threads) {
                      {"learning_rate", options.learning_rate},
                      {"warmup", options.warmup},
                      {"ema_decay", options.adam.ema_decay},
+                     {"clip_norm", options.adam.clip_norm},
                      {"far_fraction", options.far_fraction},
                      {"inner_fraction", options.inner_fraction}});
   }

@@ -18,6 +18,8 @@ namespace {
 
 constexpr int64_t kItems = 20000, kDims = 28 * 28;
 constexpr int64_t kBytes = kItems * kDims * 4;  // of the set: 63 MB
+// For what else is allocated: most of it is address space, to begin a large buffer with a huge page.
+constexpr int64_t kSlack = kBytes / 20;
 
 // A file of zeros behind a header.
 void SpillZeros(const std::string& path, const std::string& header, int64_t bytes) {
@@ -51,12 +53,12 @@ TEST(DataMemory, ReadingMakesNoSecondCopy) {
       SpillZeros(folder + "/x.npy", NpyHeader(descr, order), kItems * kDims * size);
       const int64_t bytes = BytesToRead(folder + "/x.npy");
       EXPECT_GE(bytes, kBytes);
-      EXPECT_LT(bytes, kBytes + kBytes / 50) << descr << " " << order;
+      EXPECT_LT(bytes, kBytes + kSlack) << descr << " " << order;
     }
   }
   // The bytes, a quarter of the floats, are held until all are there: how many come out of gzip is not known before.
   SpillZeros(folder + "/idx", std::string("\0\0\x08\x03\0\0\x4e\x20\0\0\0\x1c\0\0\0\x1c", 16), kItems * kDims);
-  EXPECT_LT(BytesToRead(folder + "/idx"), kBytes + kBytes / 4 + kBytes / 50);
+  EXPECT_LT(BytesToRead(folder + "/idx"), kBytes + kBytes / 4 + kSlack);
   std::filesystem::remove_all(folder);
 }
 
@@ -65,7 +67,7 @@ TEST(DataMemory, SplittingCopiesTheHeldOutPartOnly) {
   Dataset data = {.x = autodiff::Tensor({kItems, kDims}), .item_shape = {28, 28, 1}, .name = "zeros"};
   const int64_t before = autodiff::allocated_bytes;
   const absl::StatusOr<TrainHeldOut> parts = Split(std::move(data), 0.1, 1);
-  EXPECT_LT(autodiff::allocated_bytes - before, kBytes / 10 + kBytes / 50);
+  EXPECT_LT(autodiff::allocated_bytes - before, kBytes / 10 + kSlack);
   ASSERT_TRUE(parts.ok()) << parts.status();
   EXPECT_EQ(parts->train.size(), kItems - kItems / 10);
 }

@@ -119,6 +119,23 @@ TEST(Train, ResumesWhatItsFlagsSay) {
   EXPECT_THAT(other.err, HasSubstr("inner_fraction is 0.5, but 0 in the checkpoint"));
 }
 
+TEST(Train, TellsOfALossThatJumpsAndClipsGradients) {
+  const std::string out = NewFolder("runs") + "/roll";
+  const std::string flags = "train --data=swiss_roll_3d --points=200 --batch=4 --threads=1 --out=" + out;
+  const Outcome wild = RunNeb(flags + " --steps=1500 --lr=0.3");
+  EXPECT_EQ(wild.exit_code, 0) << wild.err;
+  EXPECT_THAT(wild.err, HasSubstr("warning: the loss jumped to "));
+  EXPECT_THAT(wild.err, HasSubstr("(clip_norm)"));
+  EXPECT_EQ(json::parse(Slurp(out + "/settings.json"))["clip_norm"], 0);
+  ASSERT_EQ(RunNeb(flags + " --steps=300").exit_code, 0);
+  const std::string model = Slurp(out + "/model.safetensors");
+  const Outcome clipped = RunNeb(flags + " --steps=300 --clip_norm=0.5");
+  EXPECT_EQ(clipped.exit_code, 0) << clipped.err;
+  EXPECT_THAT(clipped.err, Not(HasSubstr("warning")));
+  EXPECT_EQ(json::parse(Slurp(out + "/settings.json"))["clip_norm"], 0.5);
+  EXPECT_NE(Slurp(out + "/model.safetensors"), model);
+}
+
 TEST(Train, DependsOnItsFlagsOnly) {
   const std::string home = NewFolder("home");
   ImagesFile(home);
@@ -266,6 +283,8 @@ TEST(TrainMistake, OneLineEach) {
       {"--lr=inf", "--lr"},
       {"--ema=1", "--ema"},
       {"--ema=-0.1", "--ema"},
+      {"--clip_norm=-1", "--clip_norm"},
+      {"--clip_norm=inf", "--clip_norm"},
       {"--far_fraction=0.6", "--far_fraction"},
       {"--far_fraction=some", "--far_fraction"},
       {"--measurements=0", "--measurements"},
