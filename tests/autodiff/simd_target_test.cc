@@ -38,7 +38,10 @@ std::vector<std::string> Names() {
 TEST(SimdTarget, IsTheOneThatKernelsRunOn) {
   EXPECT_EQ(SimdTarget(), Dispatched());
   EXPECT_EQ(SimdTarget(), Names().front());
-  if (const char* const wanted = std::getenv("NEB_SIMD"); wanted != nullptr) EXPECT_EQ(SimdTarget(), wanted);
+  const char* const wanted = std::getenv("NEB_SIMD");
+  if (wanted != nullptr) {
+    EXPECT_EQ(SimdTarget(), wanted);
+  }
 }
 
 TEST(SimdTarget, CanBeChosenAmongThoseThatAreThere) {
