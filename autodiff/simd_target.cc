@@ -13,8 +13,13 @@
 namespace autodiff {
 namespace {
 
-// Targets in use are those not disabled; a better one has a lower bit.
-int64_t BestOf(int64_t targets) { return targets & -targets; }
+// Those of this CPU that are not disabled. Asking Highway 1.0 for them makes it dispatch to disabled ones too, until it
+// is told again.
+int64_t Targets() {
+  const int64_t targets = HWY_SUPPORTED_TARGETS;
+  hwy::GetChosenTarget().Update(targets);
+  return targets;
+}
 
 // A static initializer: kernels may be chosen by another one.
 [[maybe_unused]] const bool kFromEnvironment = [] {
@@ -29,20 +34,26 @@ int64_t BestOf(int64_t targets) { return targets & -targets; }
 
 }  // namespace
 
-std::string SimdTarget() { return hwy::TargetName(BestOf(HWY_SUPPORTED_TARGETS & HWY_TARGETS)); }
+// A better target has a lower bit.
+std::string SimdTarget() {
+  const int64_t targets = Targets() & HWY_TARGETS;
+  return hwy::TargetName(targets & -targets);
+}
 
 absl::Status SetSimdTarget(absl::string_view name) {
-  const int64_t before = HWY_SUPPORTED_TARGETS;
+  const int64_t before = Targets();
   hwy::DisableTargets(0);
   std::vector<std::string> names;
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     names.emplace_back(hwy::TargetName(target));
     if (names.back() == name) {
       hwy::DisableTargets(target - 1);
+      Targets();
       return absl::OkStatus();
     }
   }
   hwy::DisableTargets(~before);
+  Targets();
   return absl::InvalidArgumentError(
       absl::StrCat("there is no SIMD target \"", name, "\" here, only ", absl::StrJoin(names, ", ")));
 }
