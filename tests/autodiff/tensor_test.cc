@@ -31,6 +31,11 @@ TEST(TensorTest, StartsAsZeros) {
   EXPECT_EQ(Tensor(Shape()).num_elements(), 1);
 }
 
+TEST(TensorTest, LargeBuffersBeginWithAHugePage) {
+  const Tensor t({600000});
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(t.bytes()) % (uintptr_t{2} << 20), 0u);
+}
+
 // A kernel may use whole vectors past the last element: the padding is ours (ASan would object) and zero.
 TEST(TensorTest, BuffersAreAlignedAndPadded) {
   for (const int64_t n : {0, 1, 31, 32, 33, 1000}) {
