@@ -41,8 +41,8 @@ struct FreeDeleter {
   void operator()(void* /*buffer*/) const { std::free(block); }
 };
 using AlignedBytes = std::unique_ptr<std::byte[], FreeDeleter>;
-// At least `bytes` zeroed bytes, aligned and padded as above; buffers of 2 MiB and more begin with a huge page, and take
-// memory only where they are touched. Aborts when memory is exhausted.
+// At least `bytes` zeroed bytes, aligned and padded as above; buffers of 2 MiB and more begin with a huge page, and
+// take memory only where they are touched. Aborts when memory is exhausted.
 AlignedBytes AllocateAligned(int64_t bytes);
 
 // A value type: copies copy the elements. The default-constructed tensor has shape [0].
