@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 
 template <typename Form>
 constexpr bool kIsFitted = std::is_same_v<Form, QuadraticForm> || std::is_same_v<Form, GaussianForm> ||
-                           std::is_same_v<Form, KernelDensityForm>;
+                           std::is_same_v<Form, GaussianMixtureOptions> || std::is_same_v<Form, KernelDensityForm>;
 
 // The options of a form by name: what is read and what is written. A form is a row in Name and one here.
 template <typename Options, typename Visitor>
@@ -40,6 +40,11 @@ void ForEachOption([[maybe_unused]] Options& o, [[maybe_unused]] Visitor&& visit
   if constexpr (std::is_same_v<Form, ConvEnergyOptions>) visit("strides", o.strides);
   if constexpr (std::is_same_v<Form, ProductOfExpertsOptions>) visit("experts", o.experts);
   if constexpr (!kIsFitted<Form>) visit("activation", o.activation);
+  if constexpr (std::is_same_v<Form, GaussianMixtureOptions>) {
+    visit("components", o.components);
+    visit("covariance", o.covariance);
+    visit("seed", o.seed);
+  }
 }
 
 const char* Name(const ResidualMlpOptions&) { return "residual_mlp"; }
@@ -49,11 +54,13 @@ const char* Name(const ProductOfExpertsOptions&) { return "product_of_experts"; 
 const char* Name(const ConvEnergyOptions&) { return "conv"; }
 const char* Name(const QuadraticForm&) { return "quadratic"; }
 const char* Name(const GaussianForm&) { return "gaussian"; }
+const char* Name(const GaussianMixtureOptions&) { return "gaussian_mixture"; }
 const char* Name(const KernelDensityForm&) { return "kernel_density"; }
 
-// Whether the energy is that of a Gaussian mixture, with "means"; the others have one "mean".
+// Whether the energy is that of a Gaussian mixture, maybe of one component, with "means"; the others have one "mean".
 bool HasMeans(const EnergySpec& spec) {
-  return std::holds_alternative<QuadraticForm>(spec) || std::holds_alternative<GaussianForm>(spec);
+  return std::holds_alternative<QuadraticForm>(spec) || std::holds_alternative<GaussianForm>(spec) ||
+         std::holds_alternative<GaussianMixtureOptions>(spec);
 }
 
 // Every form at its defaults.
@@ -100,7 +107,7 @@ const char* TypeOf(const std::vector<int64_t>&) { return "a list of whole number
 absl::StatusOr<Energy> StoredEnergy(const EnergySpec& spec, const TensorFile& file, const autodiff::Shape& item_shape,
                                     double sigma) {
   const int64_t d = item_shape.num_elements();
-  if (HasMeans(spec)) return StoredGaussian(file, d);
+  if (HasMeans(spec)) return StoredMixture(file, d);
   if (std::holds_alternative<KernelDensityForm>(spec)) return StoredKernelDensity(file, d, sigma);
   // The file's own mean, s and radius win.
   return MakeEnergy(spec, item_shape, {.mean = *file.Find("mean"), .sigma = sigma});
@@ -171,6 +178,9 @@ absl::StatusOr<Energy> FitEnergy(const EnergySpec& spec, const autodiff::Shape& 
                                  double sigma, autodiff::ThreadPool* pool) {
   if (std::holds_alternative<QuadraticForm>(spec)) return FitQuadratic(x, sigma);
   if (std::holds_alternative<GaussianForm>(spec)) return FitGaussian(x, sigma, pool);
+  if (const auto* mixture = std::get_if<GaussianMixtureOptions>(&spec)) {
+    return FitGaussianMixture(x, sigma, *mixture, pool);
+  }
   if (std::holds_alternative<KernelDensityForm>(spec)) return FitKernelDensity(x, sigma);
   return MakeEnergy(spec, item_shape, MeasureScales(x, sigma));
 }

@@ -19,6 +19,7 @@
 //
 //   quadratic           the Gaussian N(μ, s²I) of the samples
 //   gaussian            the Gaussian N(μ, Σ) of the samples
+//   gaussian_mixture    components, covariance, seed                       GaussianMixtureOptions
 //   kernel_density      the samples themselves, which the model then holds
 #ifndef NEB_NEB_ENERGY_SPEC_H_
 #define NEB_NEB_ENERGY_SPEC_H_
@@ -42,8 +43,9 @@ struct QuadraticForm {};
 struct GaussianForm {};
 struct KernelDensityForm {};
 
-using EnergySpec = std::variant<ResidualMlpOptions, ResidualConvOptions, MlpEnergyOptions, ProductOfExpertsOptions,
-                                ConvEnergyOptions, QuadraticForm, GaussianForm, KernelDensityForm>;
+using EnergySpec =
+    std::variant<ResidualMlpOptions, ResidualConvOptions, MlpEnergyOptions, ProductOfExpertsOptions, ConvEnergyOptions,
+                 QuadraticForm, GaussianForm, GaussianMixtureOptions, KernelDensityForm>;
 
 // The names of all forms.
 std::vector<std::string> EnergyForms();

@@ -36,9 +36,8 @@ absl::Status Check(const Tensor& x, double sigma) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Energy> OneGaussian(std::vector<double> mean, std::vector<double> covariance, double sigma) {
-  const absl::StatusOr<SmoothedMixture> smoothed =
-      SmoothedMixture::Create({{.mean = std::move(mean), .covariance = std::move(covariance)}}, sigma);
+absl::StatusOr<Energy> MixtureEnergy(const std::vector<GaussianComponent>& components, double sigma) {
+  const absl::StatusOr<SmoothedMixture> smoothed = SmoothedMixture::Create(components, sigma);
   if (!smoothed.ok()) return smoothed.status();
   return GaussianMixtureEnergy(*smoothed);
 }
@@ -68,7 +67,7 @@ absl::StatusOr<Tensor> FindRows(const TensorFile& file, const std::string& name,
 absl::StatusOr<Energy> FitQuadratic(const Tensor& x, double sigma) {
   if (absl::Status s = Check(x, sigma); !s.ok()) return s;
   const double stddev = MeasureScales(x, sigma).stddev;
-  return OneGaussian(Mean(x), {stddev * stddev}, sigma);
+  return MixtureEnergy({{.mean = Mean(x), .covariance = {stddev * stddev}}}, sigma);
 }
 
 absl::StatusOr<Energy> FitGaussian(const Tensor& x, double sigma, autodiff::ThreadPool* pool) {
@@ -78,7 +77,15 @@ absl::StatusOr<Energy> FitGaussian(const Tensor& x, double sigma, autodiff::Thre
                                                    " numbers; it is limited to ", kMaxGaussianDimension));
   }
   const std::vector<double> mean = Mean(x);
-  return OneGaussian(mean, SecondMoment(x, mean, DType::kF64, pool), sigma);
+  return MixtureEnergy({{.mean = mean, .covariance = SecondMoment(x, mean, DType::kF64, pool)}}, sigma);
+}
+
+absl::StatusOr<Energy> FitGaussianMixture(const Tensor& x, double sigma, const GaussianMixtureOptions& options,
+                                          autodiff::ThreadPool* pool) {
+  if (absl::Status s = Check(x, sigma); !s.ok()) return s;
+  const absl::StatusOr<MixtureFit> fit = FitMixture(x, sigma, options, pool);
+  if (!fit.ok()) return fit.status();
+  return MixtureEnergy(fit->components, sigma);
 }
 
 absl::StatusOr<Energy> FitKernelDensity(const Tensor& x, double sigma, int64_t max_bytes) {
@@ -91,7 +98,7 @@ absl::StatusOr<Energy> FitKernelDensity(const Tensor& x, double sigma, int64_t m
   return KernelDensityEnergy(x, sigma);
 }
 
-absl::StatusOr<Energy> StoredGaussian(const TensorFile& file, int64_t d) {
+absl::StatusOr<Energy> StoredMixture(const TensorFile& file, int64_t d) {
   absl::StatusOr<Tensor> means = FindRows(file, "means", d);
   if (!means.ok()) return means.status();
   const int64_t count = means->shape()[0];

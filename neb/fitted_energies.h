@@ -15,6 +15,7 @@
 #include "autodiff/parallel.h"
 #include "autodiff/tensor.h"
 #include "neb/energy.h"
+#include "neb/mixture_fit.h"
 #include "neb/safetensors.h"
 
 namespace neb {
@@ -28,15 +29,22 @@ absl::StatusOr<Energy> FitQuadratic(const autodiff::Tensor& x, double sigma);
 absl::StatusOr<Energy> FitGaussian(const autodiff::Tensor& x, double sigma, autodiff::ThreadPool* pool = nullptr);
 inline constexpr int64_t kMaxGaussianDimension = 4096;
 
+// A mixture of K Gaussians, with full or with spherical covariances (mixture_fit.h; errors as there). A product of
+// [batch, d] with [d, d] per full component for each batch; K d² numbers in the model's file.
+absl::StatusOr<Energy> FitGaussianMixture(const autodiff::Tensor& x, double sigma,
+                                          const GaussianMixtureOptions& options = {},
+                                          autodiff::ThreadPool* pool = nullptr);
+
 // The samples themselves, a Gaussian of width σ around each (kernel_density.h). They become part of the model: 4nd
 // bytes of its file, and each estimate is an average of all of them, so that every jump is made of training samples.
 // ResourceExhausted, naming how many samples fit, for more than `max_bytes`.
 inline constexpr int64_t kMaxStoredBytes = int64_t{1} << 28;
 absl::StatusOr<Energy> FitKernelDensity(const autodiff::Tensor& x, double sigma, int64_t max_bytes = kMaxStoredBytes);
 
-// The energies again from a model's file, for samples of d numbers. The file is not trusted: InvalidArgument, naming
+// The energies again from a model's file, for samples of d numbers: a mixture's, also that of one Gaussian, and a
+// kernel density's. The file is not trusted: InvalidArgument, naming
 // tensor and shapes, for one without the tensors, or with others than belong together.
-absl::StatusOr<Energy> StoredGaussian(const TensorFile& file, int64_t d);
+absl::StatusOr<Energy> StoredMixture(const TensorFile& file, int64_t d);
 absl::StatusOr<Energy> StoredKernelDensity(const TensorFile& file, int64_t d, double sigma);
 
 }  // namespace neb

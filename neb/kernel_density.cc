@@ -5,11 +5,11 @@
 #include <limits>
 #include <utility>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "autodiff/kernels/gemm.h"
 #include "autodiff/random.h"
+#include "neb/products.h"
 #include "neb/statistics.h"
 
 namespace neb {
@@ -23,37 +23,6 @@ constexpr int64_t kSamples = 512;  // in a block
 constexpr int64_t kPoints = 1024;  // that are evaluated at once, at most
 // And at least: products of up to four rows add up in another order (see autodiff/kernels/gemm.h).
 constexpr int64_t kFewestPoints = 8;
-
-// Matrix products in float64 on the threads of a pool.
-class Products {
- public:
-  Products(autodiff::ThreadPool* pool, int64_t m, int64_t d) : pool_(pool), threads_(pool ? pool->threads() : 1) {
-    const int64_t bytes = std::max(autodiff::GemmScratchBytes(m, kSamples, d, DType::kF64),
-                                   autodiff::GemmScratchBytes(m, d, kSamples, DType::kF64));
-    for (int t = 0; t < threads_; ++t) scratch_.push_back(autodiff::AllocateAligned(bytes));
-  }
-  void Run(const autodiff::GemmArgs<double>& args) {
-    const auto part = [&](int t) { autodiff::Gemm(args, t, threads_, scratch_[static_cast<size_t>(t)].get()); };
-    if (pool_ == nullptr) {
-      part(0);
-    } else {
-      pool_->Run(part);
-    }
-  }
-  // fn(begin, end) for ranges that cover [0, n).
-  void For(int64_t n, absl::FunctionRef<void(int64_t, int64_t)> fn) {
-    if (pool_ == nullptr) {
-      fn(0, n);
-    } else {
-      pool_->For(n, 8, fn);
-    }
-  }
-
- private:
-  autodiff::ThreadPool* pool_;
-  int threads_;
-  std::vector<autodiff::AlignedBytes> scratch_;
-};
 
 // Σ_i exp(l_i) x_i and Σ_i exp(l_i) over the samples seen so far, both divided by exp(highest): logs as low as
 // −‖y − x‖²/2σ² have no exponential of their own.
@@ -135,7 +104,8 @@ absl::StatusOr<Smoothed> KernelDensity::Evaluate(const Tensor& y, autodiff::Thre
   Smoothed out{Tensor({m}, DType::kF64), Tensor({m, d}, DType::kF64), Tensor({m, d}, DType::kF64)};
   const int64_t rows = std::clamp(m, kFewestPoints, kPoints);
   Tensor points({rows, d}, DType::kF64), block({kSamples, d}, DType::kF64), weights({rows, kSamples}, DType::kF64);
-  Products products(pool, rows, d);
+  Products<double> products(pool, std::max(autodiff::GemmScratchBytes(rows, kSamples, d, DType::kF64),
+                                           autodiff::GemmScratchBytes(rows, d, kSamples, DType::kF64)));
   const float* const samples = x_.data<float>().data();
   for (int64_t begin = 0; begin < m; begin += kPoints) {
     const int64_t count = std::min(kPoints, m - begin);

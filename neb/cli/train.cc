@@ -38,11 +38,12 @@
 #include "neb/version.h"
 #include "nlohmann/json.hpp"
 
-ABSL_FLAG(std::string, energy, "",
-          absl::StrCat("the form of φ: ", absl::StrJoin(neb::EnergyForms(), ", "),
-                       "; or JSON with the form's options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: "
-                       "residual_conv for images, else mlp. The last three are fitted in closed form, not trained; "
-                       "kernel_density stores the training items in the model, so --max_items decides its size"));
+ABSL_FLAG(
+    std::string, energy, "",
+    absl::StrCat("the form of φ: ", absl::StrJoin(neb::EnergyForms(), ", "),
+                 "; or JSON with the form's options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: "
+                 "residual_conv for images, else mlp. Those from quadratic on are fitted in closed form, not trained; "
+                 "kernel_density stores the training items in the model, so --max_items decides its size"));
 ABSL_FLAG(std::string, sigma, "",
           "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
           "multiple, 1.5*sigma_c; empty: 0.3 for images, else 0.15 of the data's standard deviation");

@@ -10,6 +10,7 @@
 #include "neb/kernel_density.h"
 #include "neb/measure_loss.h"
 #include "neb/measurements.h"
+#include "neb/mixture_fit.h"
 #include "neb/reference.h"
 #include "neb/statistics.h"
 #include "tests/neb/test_energies.h"
@@ -24,7 +25,9 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr double kSigma = 0.5;
-const std::vector<EnergySpec> kFitted = {QuadraticForm{}, GaussianForm{}, KernelDensityForm{}};
+const std::vector<EnergySpec> kFitted = {QuadraticForm{}, GaussianForm{}, GaussianMixtureOptions{.components = 3},
+                                         GaussianMixtureOptions{.components = 2, .covariance = "spherical"},
+                                         KernelDensityForm{}};
 
 // Correlated samples around (1, 1, 1): the second coordinate follows the first.
 Tensor Samples(int64_t n) {
@@ -36,6 +39,9 @@ Tensor Samples(int64_t n) {
 // What the form is in float64, by definition: moments written out here.
 Smoothed Exact(const EnergySpec& spec, const Tensor& x, double sigma, const Tensor& y) {
   if (std::holds_alternative<KernelDensityForm>(spec)) return *KernelDensity::Create(x, sigma)->Evaluate(y);
+  if (const auto* mixture = std::get_if<GaussianMixtureOptions>(&spec)) {
+    return *SmoothedMixture::Create(FitMixture(x, sigma, *mixture)->components, sigma)->Evaluate(y);
+  }
   const int64_t n = x.shape()[0];
   std::vector<double> mean(3, 0.0), covariance(9, 0.0);
   for (int64_t i = 0; i < 3 * n; ++i) mean[static_cast<size_t>(i % 3)] += x.at(i) / static_cast<double>(n);
@@ -131,6 +137,8 @@ TEST(FittedEnergies, Errors) {
     EXPECT_THAT(std::string(MakeEnergy(spec, {3}, MeasureScales(x, 1)).status().message()), HasSubstr("FitEnergy"));
   }
   EXPECT_THAT(std::string(FitGaussian(Tensor({2, 4097}), 1).status().message()), HasSubstr("4096"));
+  EXPECT_THAT(std::string(FitEnergy(GaussianMixtureOptions{.components = 21}, {3}, x, kSigma).status().message()),
+              HasSubstr("components"));
   EXPECT_THAT(std::string(ParseEnergySpec(R"({"form": "gaussian", "hidden": [3]})").status().message()),
               HasSubstr("no option \"hidden\""));
 }
@@ -156,9 +164,11 @@ TEST(FittedEnergies, FilesThatAreNotTrusted) {
   for (const Shape& shape : {Shape{0}, Shape{4}, Shape{2, 3}}) {
     EXPECT_NE(error(KernelDensityForm{}, "mean", shape), "") << shape.ToString();
   }
-  for (const char* name : {"means", "whitening", "log_factors"}) {
-    for (const Shape& shape : {Shape{0}, Shape{4}, Shape{2, 3}, Shape{1, 4}, Shape{1, 3, 4}, Shape{3}}) {
-      EXPECT_NE(error(GaussianForm{}, name, shape), "") << name << shape.ToString();
+  for (const EnergySpec& spec : {EnergySpec(GaussianForm{}), EnergySpec(GaussianMixtureOptions{.components = 5})}) {
+    for (const char* name : {"means", "whitening", "log_factors"}) {
+      for (const Shape& shape : {Shape{0}, Shape{4}, Shape{2, 3}, Shape{1, 4}, Shape{1, 3, 4}, Shape{3}}) {
+        EXPECT_NE(error(spec, name, shape), "") << name << shape.ToString();
+      }
     }
   }
 }

@@ -122,7 +122,7 @@ TEST(Train, ResumesWhatItsFlagsSay) {
 TEST(Train, TellsOfALossThatJumpsAndClipsGradients) {
   const std::string out = NewFolder("runs") + "/roll";
   const std::string flags = "train --data=swiss_roll_3d --points=200 --batch=4 --threads=1 --out=" + out;
-  const Outcome wild = RunNeb(flags + " --steps=1500 --lr=0.3");
+  const Outcome wild = RunNeb(flags + " --steps=1500 --lr=3");
   EXPECT_EQ(wild.exit_code, 0) << wild.err;
   EXPECT_THAT(wild.err, HasSubstr("warning: the loss jumped to "));
   EXPECT_THAT(wild.err, HasSubstr("(clip_norm)"));
@@ -197,7 +197,7 @@ TEST(Train, MeasurementsMakeAJointModel) {
 
 // Nothing to train: a model, no losses; what the other commands need is in it.
 TEST(Train, EnergiesInClosedFormAreFitted) {
-  for (const std::string form : {"quadratic", "gaussian", "kernel_density"}) {
+  for (const std::string form : {"quadratic", "gaussian", "gaussian_mixture", "kernel_density"}) {
     const std::string out = NewFolder("runs") + "/fitted";
     Outcome run = RunNeb("train --data=two_moons --points=60 --threads=1 --energy=" + form + " --out=" + out);
     ASSERT_EQ(run.exit_code, 0) << run.err;
