@@ -75,7 +75,8 @@ inline constexpr int64_t kMinFetch = 32;
 
 // One tile: k steps of kRows x kVectors fused multiply-adds. kUnitRow: a.row is 1.
 template <int kRows, int kVectors, bool kUnitRow, class D, typename T = hn::TFromD<D>>
-HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const Destination<T>& c, const Fetch& fetch) {
+HWY_NOINLINE void Tile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T>& b, const Destination<T>& c,
+                       const Fetch& fetch) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<D> sum[kRows][kVectors];
   HWY_UNROLL(16)
@@ -143,7 +144,7 @@ HWY_NOINLINE void Tile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const De
 
 // The smallest tile with at least c.num_rows rows and c.num_columns columns.
 template <int kVectors, bool kUnitRow, class D, typename T = hn::TFromD<D>>
-HWY_INLINE void TileOfWidth(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const Destination<T>& c,
+HWY_INLINE void TileOfWidth(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T>& b, const Destination<T>& c,
                             const Fetch& fetch) {
 #if HWY_TARGET == HWY_SCALAR
   if (c.num_rows == 1) return Tile<1, kVectors, kUnitRow>(d, k, a, b, c, fetch);
@@ -157,7 +158,8 @@ HWY_INLINE void TileOfWidth(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, con
 }
 
 template <bool kUnitRow, class D, typename T = hn::TFromD<D>>
-HWY_INLINE void AnyTile(D d, int64_t k, LeftPanel<T> a, RightPanel<T> b, const Destination<T>& c, const Fetch& fetch) {
+HWY_INLINE void AnyTile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T>& b, const Destination<T>& c,
+                        const Fetch& fetch) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   if constexpr (kTileVectors > 2) {
     if (c.num_columns > 2 * lanes) return TileOfWidth<3, kUnitRow>(d, k, a, b, c, fetch);

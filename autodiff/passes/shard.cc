@@ -36,7 +36,7 @@ int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t kManyRows = 8;
 
 // Rows of the left factor below which packing the weights, once per shard, costs too much.
-int64_t RowsFor(int64_t weight_bytes) { return weight_bytes > (1 << 20) ? 128 : weight_bytes > (32 << 10) ? 48 : 8; }
+int64_t RowsFor(int64_t weight_bytes) { return weight_bytes > (1 << 20) ? 256 : weight_bytes > (32 << 10) ? 48 : 8; }
 
 // A stage number that no stage has.
 constexpr int kNever = std::numeric_limits<int>::max();
