@@ -28,6 +28,7 @@ double Fold(Elementwise op, absl::Span<const long double> in) {
     const long double a = in[0], b = in[1], c = in[2];                           \
     return static_cast<double>(static_cast<long double>(oracle));                \
   }
+#define CONTRACTED(name, ...) case Elementwise::name:
 #include "autodiff/elementwise.inc"
 #undef UNARY
 #undef BINARY
@@ -150,6 +151,7 @@ void ElementwiseRule(Vjp& v) {
     if (v.needs(2)) v.Contribute(2, gradient_c);                                 \
     break;                                                                       \
   }
+#define CONTRACTED(name, ...) case Elementwise::name:
 #include "autodiff/elementwise.inc"
 #undef UNARY
 #undef BINARY

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/compiler.h"
+#include "autodiff/passes/contract.h"
 #include "autodiff/passes/join_products.h"
 #include "autodiff/passes/recompute.h"
 #include "autodiff/passes/shard.h"
@@ -196,8 +197,9 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
   Tape graph(impl->dtype);
   std::vector<int> roots;
   if (options.optimize) {
-    Tape simple(impl->dtype), joined(impl->dtype);
+    Tape simple(impl->dtype), joined(impl->dtype), contracted(impl->dtype);
     results = JoinProducts(Simplify(results, simple, true), joined);
+    if (options.contract) results = Contract(results, contracted);
     for (Var v : Recompute(results, graph)) roots.push_back(v.id());
   } else {
     for (Var v : Simplify(results, graph, false)) roots.push_back(v.id());

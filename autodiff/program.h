@@ -44,6 +44,9 @@ struct ProgramSpec {
 struct CompileOptions {
   // false: no simplification and no fusion, one instruction per node. For tests.
   bool optimize = true;
+  // false: a product and the sum that it goes into are rounded each (passes/contract.h). Then nothing but the order of
+  // sums makes a result differ from the unoptimised one.
+  bool contract = true;
   // Runs use these threads; results do not depend on their number. Null: the calling thread only. Must outlive the
   // program.
   ThreadPool* pool = nullptr;

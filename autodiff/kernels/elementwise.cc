@@ -65,6 +65,7 @@ using TileTag = hn::CappedTag<T, 64 / sizeof(T)>;
       hn::StoreU(lanes, d, out + i);                                                \
     }                                                                               \
   }
+#define CONTRACTED(...) TERNARY(__VA_ARGS__)
 #include "autodiff/elementwise.inc"
 
 template <typename T>
@@ -74,6 +75,7 @@ constexpr TileKernelRow<T> kTileKernels[] = {
 #define TERNARY(name, ...)                                                     \
   {name##_tile<T, 0>, name##_tile<T, 1>, name##_tile<T, 2>, name##_tile<T, 3>, \
    name##_tile<T, 4>, name##_tile<T, 5>, name##_tile<T, 6>},
+#define CONTRACTED(...) TERNARY(__VA_ARGS__)
 #include "autodiff/elementwise.inc"
 };
 
@@ -95,6 +97,7 @@ int Arity(Elementwise op) {
 #define UNARY(...) 1,
 #define BINARY(...) 2,
 #define TERNARY(...) 3,
+#define CONTRACTED(...) 3,
 #include "autodiff/elementwise.inc"
   };
   return kArity[static_cast<size_t>(op)];
@@ -105,6 +108,7 @@ const char* Name(Elementwise op) {
 #define UNARY(name, ...) #name,
 #define BINARY(name, ...) #name,
 #define TERNARY(name, ...) #name,
+#define CONTRACTED(name, ...) #name,
 #include "autodiff/elementwise.inc"
   };
   return kNames[static_cast<size_t>(op)];

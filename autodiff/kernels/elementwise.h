@@ -11,11 +11,12 @@
 
 namespace autodiff {
 
-// The enumerators are the names of the ops in the DSL.
+// The enumerators are the names of the ops in the DSL, and of those that compiling makes of them.
 enum class Elementwise : uint8_t {
 #define UNARY(name, ...) name,
 #define BINARY(name, ...) name,
 #define TERNARY(name, ...) name,
+#define CONTRACTED(name, ...) name,
 #include "autodiff/elementwise.inc"
   kCount
 };

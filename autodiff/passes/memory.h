@@ -1,4 +1,4 @@
-// Pass 6: places values in one arena so that values alive at the same time do not overlap.
+// Pass 7: places values in one arena so that values alive at the same time do not overlap.
 #ifndef NEB_AUTODIFF_PASSES_MEMORY_H_
 #define NEB_AUTODIFF_PASSES_MEMORY_H_
 

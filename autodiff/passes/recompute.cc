@@ -28,6 +28,9 @@ bool IsCheap(Elementwise op) {
     case Elementwise::maximum:
     case Elementwise::minimum:
     case Elementwise::where:
+    case Elementwise::mul_add:
+    case Elementwise::mul_sub:
+    case Elementwise::neg_mul_add:
       return true;
     default:
       return false;

@@ -1,4 +1,4 @@
-// Pass 3: lets chains recompute cheap values instead of loading them.
+// Pass 4: lets chains recompute cheap values instead of loading them.
 //
 // An elementwise value that several chains read is stored by the first and loaded by the others. When it takes one
 // instruction and the other chains read its operands anyway, or one operand in its place, each computes a copy of its

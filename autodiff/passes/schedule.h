@@ -1,4 +1,4 @@
-// Pass 5: puts the nodes of a simplified graph in an order of execution, elementwise nodes joined into chains.
+// Pass 6: puts the nodes of a simplified graph in an order of execution, elementwise nodes joined into chains.
 //
 // Two elementwise nodes may share a chain when they run over the same number of elements and no path between them
 // leaves the elementwise world. The `depth` of a node (how many chain borders lie on the longest path to it) decides

@@ -1,4 +1,4 @@
-// Pass 4: divides the work of a program whose samples do not mix into shards of the batch.
+// Pass 5: divides the work of a program whose samples do not mix into shards of the batch.
 //
 // A shard of a few samples runs through many instructions with its values in one core's cache, and threads that work
 // on different shards need not meet. What mixes samples is computed on the whole batch, between the shards: so a

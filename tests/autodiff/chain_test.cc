@@ -33,7 +33,7 @@ std::vector<Var> Inputs(Tape& tape, const std::vector<Shape>& shapes) {
   return inputs;
 }
 
-// Compares fused with unfused, for 1, 2 and 3 threads.
+// Compares fused with unfused, and contracted with itself, for 1, 2 and 3 threads.
 void ExpectSame(const std::function<std::vector<Var>(const std::vector<Var>&)>& f, const std::vector<Shape>& shapes,
                 DType dtype, bool one_instruction = true) {
   static ThreadPool& two = *new ThreadPool(2);
@@ -44,9 +44,11 @@ void ExpectSame(const std::function<std::vector<Var>(const std::vector<Var>&)>& 
   std::vector<Tensor> at;
   for (size_t i = 0; i < shapes.size(); ++i) at.push_back(Uniform(shapes[i], -2, 2, i, dtype));
   const auto expected = Evaluate(y, x, at, {.optimize = false});
+  const auto contracted = Evaluate(y, x, at);
   ASSERT_EQ(expected.status(), absl::OkStatus());
+  ASSERT_EQ(contracted.status(), absl::OkStatus());
   for (ThreadPool* pool : {static_cast<ThreadPool*>(nullptr), &two, &three}) {
-    const CompileOptions options = {.optimize = true, .pool = pool};
+    const CompileOptions options = {.contract = false, .pool = pool};
     if (one_instruction) {
       EXPECT_EQ(Compile({x, {}, y}, options)->stats().instructions, 1);
     }
@@ -56,6 +58,10 @@ void ExpectSame(const std::function<std::vector<Var>(const std::vector<Var>&)>& 
       ASSERT_TRUE(AllEqual((*got)[i], (*expected)[i]))
           << "output " << i << ", threads " << (pool == nullptr ? 0 : pool->threads());
     }
+    if (pool == nullptr) continue;
+    const auto again = Evaluate(y, x, at, {.pool = pool});
+    ASSERT_EQ(again.status(), absl::OkStatus());
+    for (size_t i = 0; i < y.size(); ++i) ASSERT_TRUE(AllEqual((*again)[i], (*contracted)[i])) << "output " << i;
   }
 }
 

@@ -222,7 +222,49 @@ TEST(Elementwise, TheTableNamesItself) {
   EXPECT_EQ(Arity(Elementwise::tanh), 1);
   EXPECT_EQ(Arity(Elementwise::less_equal), 2);
   EXPECT_EQ(Arity(Elementwise::where), 3);
-  EXPECT_EQ(std::size(kRows), static_cast<size_t>(Elementwise::kCount));
+  EXPECT_STREQ(Name(Elementwise::neg_mul_add), "neg_mul_add");
+  EXPECT_EQ(Arity(Elementwise::mul_add), 3);
+  EXPECT_EQ(std::size(kRows), static_cast<size_t>(Elementwise::mul_add));  // those of compiled programs come last
+}
+
+// A fused multiply-add rounds once, or, on targets without the instruction, twice; with uniform inputs alike.
+template <typename T>
+void CheckContracted() {
+  constexpr size_t kCount = 5000, kVector = 64 / sizeof(T);
+  const std::vector<T> a = RandomValues<T>(kCount, 1), b = RandomValues<T>(kCount, 2), c = RandomValues<T>(kCount, 3);
+  const auto same = [](T x, T y) { return x == y || (std::isnan(x) && std::isnan(y)); };
+  struct Case {
+    Elementwise op;
+    T product, addend;  // signs
+  };
+  for (const Case& k :
+       {Case{Elementwise::mul_add, 1, 1}, Case{Elementwise::mul_sub, 1, -1}, Case{Elementwise::neg_mul_add, -1, 1}}) {
+    int once = 0, twice = 0;
+    for (unsigned uniform = 0; uniform < 7; ++uniform) {
+      std::vector<T> in[3] = {a, b, c}, given[3], out(kCount + kVector);
+      for (unsigned i = 0; i < 3; ++i) {
+        if ((uniform >> i & 1) != 0) in[i].assign(kCount, in[i][7]);
+        given[i] = in[i];
+        given[i].resize((uniform >> i & 1) != 0 ? kVector : kCount + kVector);
+      }
+      GetTileKernel<T>(k.op, uniform)(given[0].data(), given[1].data(), given[2].data(), out.data(), kCount);
+      for (size_t i = 0; i < kCount; ++i) {
+        const T x = k.product * in[0][i], y = in[1][i], z = k.addend * in[2][i];
+        const volatile T product = x * y;
+        const T fused = std::fma(x, y, z), separate = product + z;
+        ASSERT_TRUE(same(out[i], fused) || same(out[i], separate)) << Name(k.op) << uniform << " " << i;
+        once += same(out[i], fused) ? 1 : 0;
+        twice += same(out[i], separate) ? 1 : 0;
+      }
+    }
+    EXPECT_EQ(std::max(once, twice), 7 * static_cast<int>(kCount));
+  }
+}
+TEST(Elementwise, ContractedRoundOnceOrTwice) {
+  ForEachTarget([] {
+    CheckContracted<float>();
+    CheckContracted<double>();
+  });
 }
 
 }  // namespace
