@@ -15,7 +15,7 @@
 //   residual_mlp        hidden, activation                                 ResidualMlpOptions
 //   residual_conv       channels, kernel, bottleneck, activation           ResidualConvOptions
 //
-// and those that are fitted to the data in closed form, with nothing to train (fitted_energies.h):
+// and those that are fitted to the data, with nothing to train (fitted_energies.h):
 //
 //   quadratic           the Gaussian N(μ, s²I) of the samples
 //   gaussian            the Gaussian N(μ, Σ) of the samples
@@ -57,7 +57,7 @@ absl::StatusOr<EnergySpec> ParseEnergySpec(const std::string& text);
 // All options, also those at their defaults: a model saved today means the same when a default has changed.
 std::string ToJson(const EnergySpec& spec);
 
-// Whether the energy is fitted in closed form: it has no trainable parameters.
+// Whether the energy is fitted to the data: it has no trainable parameters.
 bool IsFitted(const EnergySpec& spec);
 
 // The energy for samples x [n, d], float32, finite, each of shape item_shape, and noise σ: ready to be trained, seeing

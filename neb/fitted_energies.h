@@ -1,4 +1,4 @@
-// Energies that need no training: a density is fitted to the data in closed form, and smoothed exactly (METHOD.md §6).
+// Energies that need no training: a density is fitted to the data, and smoothed in closed form (METHOD.md §6).
 // As strong as the density is right: what learned energies must beat, and at once there to walk on and descend.
 //
 //   absl::StatusOr<Energy> energy = FitKernelDensity(train.x, /*sigma=*/0.3);

@@ -65,7 +65,7 @@ class Card {
     PrintRow("data", Data());
     const absl::StatusOr<EnergySpec> spec = ParseEnergySpec(energy);
     if (spec.ok() && IsFitted(*spec)) {
-      PrintRow("training", "none, fitted in closed form");
+      PrintRow("training", "none, fitted to the data");
     } else {
       PrintRow("training", Join({Say("% steps", "steps"), Say("batches of %", "batch"),
                                  Say("learning rate %", "learning_rate"), Say("running average %", "ema_decay"),

@@ -42,7 +42,7 @@ ABSL_FLAG(
     std::string, energy, "",
     absl::StrCat("the form of φ: ", absl::StrJoin(neb::EnergyForms(), ", "),
                  "; or JSON with the form's options, as {\"form\": \"mlp\", \"hidden\": [128, 128]}; empty: "
-                 "residual_conv for images, else mlp. Those from quadratic on are fitted in closed form, not trained; "
+                 "residual_conv for images, else mlp. Those from quadratic on are fitted to the data, not trained; "
                  "kernel_density stores the training items in the model, so --max_items decides its size"));
 ABSL_FLAG(std::string, sigma, "",
           "standard deviation of the noise: a number, or from the geometry of the data: sigma_c, chi(0.5), or a "
@@ -349,7 +349,7 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
   for (const bool given : {absl::GetFlag(FLAGS_resume), run.flags.minutes > 0}) {
     if (!given || !IsFitted(run.spec)) continue;
     return absl::InvalidArgumentError(absl::StrCat("--resume and --minutes are for energies that are trained; ",
-                                                   ToJson(run.spec), " is fitted in closed form"));
+                                                   ToJson(run.spec), " is fitted, not trained"));
   }
   absl::StatusOr<Model> model = CreateModel(run, &pool);
   if (!model.ok()) return model.status();
@@ -376,10 +376,10 @@ absl::Status RunTrain(const std::vector<std::string>& arguments) {
                 static_cast<long long>(options.measurements), ItemName(train).c_str(),
                 static_cast<long long>(options.measurements), run.effective_sigma());
   }
-  std::printf("%s, %s; %d thread%s\n", ToJson(run.spec).c_str(),
-              IsFitted(run.spec) ? "fitted in closed form"
-                                 : absl::StrCat(model->params().num_trainable(), " parameters").c_str(),
-              pool.threads(), pool.threads() == 1 ? "" : "s");
+  std::printf(
+      "%s, %s; %d thread%s\n", ToJson(run.spec).c_str(),
+      IsFitted(run.spec) ? "fitted to the data" : absl::StrCat(model->params().num_trainable(), " parameters").c_str(),
+      pool.threads(), pool.threads() == 1 ? "" : "s");
   if (run.flags.minutes > 0) {
     const absl::StatusOr<int64_t> steps = StepsInMinutes(run.flags.minutes, *model, train.x, options, *out);
     if (!steps.ok()) return steps.status();

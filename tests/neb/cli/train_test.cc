@@ -202,11 +202,11 @@ TEST(Train, EnergiesInClosedFormAreFitted) {
     Outcome run = RunNeb("train --data=two_moons --points=60 --threads=1 --energy=" + form + " --out=" + out);
     ASSERT_EQ(run.exit_code, 0) << run.err;
     EXPECT_EQ(FilesIn(out), (std::set<std::string>{"model.safetensors", "settings.json", "energy.png", "basins.png"}));
-    EXPECT_THAT(run.out, AllOf(HasSubstr("fitted in closed form"), HasSubstr("this energy"), HasSubstr("no model"),
+    EXPECT_THAT(run.out, AllOf(HasSubstr("fitted to the data"), HasSubstr("this energy"), HasSubstr("no model"),
                                HasSubstr("See energy.png and basins.png"), Not(HasSubstr("Trained for"))));
     EXPECT_EQ(ReadSafetensors(out + "/model.safetensors")->Find("samples") != nullptr, form == "kernel_density");
     run = RunNeb("info " + out);
-    EXPECT_THAT(run.out, AllOf(HasSubstr(form), HasSubstr("0 trained"), HasSubstr("fitted in closed form")));
+    EXPECT_THAT(run.out, AllOf(HasSubstr(form), HasSubstr("0 trained"), HasSubstr("fitted to the data")));
     run = RunNeb("sample " + out + " --chains=3 --burn_in=5 --iterations=40 --threads=1");
     EXPECT_EQ(run.exit_code, 0) << run.err;
     Spill(out + "/points.csv", "0,1\n1,0\n0.5,0.5\n");
@@ -289,7 +289,7 @@ TEST(TrainMistake, OneLineEach) {
       {"--far_fraction=some", "--far_fraction"},
       {"--measurements=0", "--measurements"},
       {"--energy=kernel_density --resume", "--resume and --minutes are for energies that are trained"},
-      {"--energy=gaussian --minutes=1", "fitted in closed form"},
+      {"--energy=gaussian --minutes=1", "is fitted, not trained"},
       {"--data=" + data + "/large.npy --sigma=1 --held_out=2 --energy=kernel_density", "--max_items takes fewer"},
       {"--minutes=-1", "--minutes"},
       {"--minutes=nan", "--minutes"},
