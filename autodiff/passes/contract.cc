@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "autodiff/passes/readers.h"
+
 namespace autodiff {
 namespace {
 
@@ -13,11 +15,7 @@ std::vector<Var> Contract(absl::Span<const Var> roots, Tape& to) {
   if (roots.empty()) return {};
   const Tape& from = *roots[0].tape();
   const size_t size = static_cast<size_t>(from.size());
-  std::vector<int> readers(size, 0);
-  for (int id = 0; id < from.size(); ++id) {
-    for (int input : from.node(id).inputs) ++readers[static_cast<size_t>(input)];
-  }
-  for (Var r : roots) ++readers[static_cast<size_t>(r.id())];
+  const std::vector<int> readers = CountReaders(roots);
 
   std::vector<int> product(size, -1);  // by node: which of its inputs becomes a part of it
   std::vector<bool> absorbed(size, false);

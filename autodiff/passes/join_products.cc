@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "autodiff/passes/readers.h"
+
 namespace autodiff {
 namespace {
 
@@ -31,11 +33,7 @@ std::vector<Var> JoinProducts(absl::Span<const Var> roots, Tape& to) {
   if (roots.empty()) return {};
   const Tape& from = *roots[0].tape();
   const size_t size = static_cast<size_t>(from.size());
-  std::vector<int> readers(size, 0);
-  for (int id = 0; id < from.size(); ++id) {
-    for (int input : from.node(id).inputs) ++readers[static_cast<size_t>(input)];
-  }
-  for (Var r : roots) ++readers[static_cast<size_t>(r.id())];
+  const std::vector<int> readers = CountReaders(roots);
 
   std::vector<Sum> sums(size);
   std::vector<bool> absorbed(size, false);
