@@ -96,7 +96,8 @@ class Expectation {
 
   // Weights, means and covariances from the shares.
   void Maximise(bool spherical) {
-    std::erase_if(shares_, [this](const std::vector<double>& r) { return Sum(r) < kLeastShare * n_; });
+    std::erase_if(shares_,
+                  [this](const std::vector<double>& r) { return Sum(r) < kLeastShare * static_cast<double>(n_); });
     fitted_.clear();
     for (const std::vector<double>& r : shares_) {
       std::vector<double> mean = WeightedMean(x_, r);
