@@ -162,7 +162,7 @@ absl::StatusOr<Dataset> Checkerboard(int64_t n, uint64_t seed, const Checkerboar
     // Black square k, counted along the columns; in every other column the squares begin one higher.
     const int64_t square = 2 * draws.Integer(i, cells * cells / 2);
     const int64_t column = square / cells, row = square % cells + column % 2;
-    const double middle = static_cast<double>(cells / 2);
+    const double middle = 0.5 * static_cast<double>(cells);  // cells is even
     z[0] = options.side * (static_cast<double>(column) + draws.Uniform(2 * i) - middle);
     z[1] = options.side * (static_cast<double>(row) + draws.Uniform(2 * i + 1) - middle);
   });
