@@ -109,8 +109,7 @@ class Expectation {
   }
 
   // Shares from weights, means and covariances; returns F.
-  double Expect() {
-    Products<double> products(pool_, autodiff::GemmScratchBytes(kBlock, d_, d_, DType::kF64));
+  double Expect(Products<double>& products) {
     for (size_t k = 0; k < fitted_.size(); ++k) LogTerms(fitted_[k], products, shares_[k]);
     double bound = 0;
     for (size_t i = 0; i < static_cast<size_t>(n_); ++i) {
@@ -228,7 +227,7 @@ absl::StatusOr<MixtureFit> FitMixture(const Tensor& x, double sigma, const Gauss
                                                    " numbers; they are limited to ", kMaxMixtureDimension,
                                                    ", spherical ones are not"));
   }
-  Products<double> products(pool, 0);
+  Products<double> products(pool, autodiff::GemmScratchBytes(kBlock, d, d, DType::kF64));
   Expectation em(x, kResolution * sigma, options.components, pool);
   em.Assign(NearestOfPlusPlus(x, options, products));
   MixtureFit fit;
@@ -239,7 +238,7 @@ absl::StatusOr<MixtureFit> FitMixture(const Tensor& x, double sigma, const Gauss
     fit.converged = false;
     while (!fit.converged && fit.bounds.size() < kMaxIterations) {
       em.Maximise(spherical);
-      const double bound = em.Expect();
+      const double bound = em.Expect(products);
       fit.converged = !fit.bounds.empty() && bound - fit.bounds.back() < kTolerance * static_cast<double>(d);
       fit.bounds.push_back(bound);
     }

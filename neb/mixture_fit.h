@@ -33,9 +33,9 @@ struct GaussianMixtureOptions {
 };
 
 struct MixtureFit {
-  std::vector<GaussianComponent>
-      components;              // K, or fewer: samples that are alike, and components left without samples
-  std::vector<double> bounds;  // F before each iteration, nats; the last of both kinds of covariance
+  // K, or fewer: samples that are alike, and components left without samples.
+  std::vector<GaussianComponent> components;
+  std::vector<double> bounds;  // F after each iteration, nats, of those with the covariances asked for
   bool converged = false;      // F's last rise was below 1e-4 d nats; if not, after 200 iterations
 };
 
