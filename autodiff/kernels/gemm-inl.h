@@ -70,9 +70,6 @@ struct Destination {
   bool add = false;
 };
 
-// A tile of fewer steps is over before what it fetches arrives.
-inline constexpr int64_t kMinFetch = 32;
-
 // One tile: k steps of kRows x kVectors fused multiply-adds. kUnitRow: a.row is 1.
 template <int kRows, int kVectors, bool kUnitRow, class D, typename T = hn::TFromD<D>>
 HWY_NOINLINE void Tile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T>& b, const Destination<T>& c,
@@ -83,14 +80,6 @@ HWY_NOINLINE void Tile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T
   for (int i = 0; i < kRows; ++i) {
     HWY_UNROLL(8)
     for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::Zero(d);
-  }
-  // C is needed only at the end; by then it has arrived.
-  HWY_UNROLL(16)
-  for (int i = 0; i < kRows; ++i) {
-    if (k >= kMinFetch && i < c.num_rows) {
-      HWY_UNROLL(8)
-      for (int v = 0; v < kVectors; ++v) hwy::Prefetch(c.rows[i] + v * lanes);
-    }
   }
   const T* HWY_RESTRICT ap = a.p;
   const T* HWY_RESTRICT bp = b.p;
@@ -110,10 +99,15 @@ HWY_NOINLINE void Tile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T
       bp += b.step;
     }
   };
-  const int64_t turns = k / kFetchSteps;
+  // C is needed only at the end: a row of it is asked for per turn. All at once its lines, which come from beyond the
+  // second-level cache when there are many blocks of k, would fill the queue of outstanding misses.
+  const int64_t turns = k / kFetchSteps, last_row = c.num_rows - 1;
   for (int64_t turn = 0; turn < turns; ++turn) {
     hwy::Prefetch(fetch.left.base + fetch.left.offsets[turn]);
     hwy::Prefetch(fetch.right.base + fetch.right.offsets[turn]);
+    const T* out = c.rows[std::min(turn, last_row)];
+    HWY_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) hwy::Prefetch(out + v * lanes);
     steps(kFetchSteps);
   }
   steps(k % kFetchSteps);
@@ -363,7 +357,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
     if (!last) {
       const int64_t tiles = DivideUp(block.columns, width) * DivideUp(m_end - m, kTileRows);
       Region left_region, right_region;
-      if (next.n == piece.n0 && product.packs_left) {
+      if (next.n == piece.n0) {
         left_region = product.LeftRegion(next_m, std::min(row_block, piece.m1 - next_m), next.k0, next.kc);
       }
       if (product.packs_right && !(keeps_right && next_m > piece.m0)) {

@@ -309,7 +309,7 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   const bool joined = !g.also.empty();
   const MatrixProduct<T> product{
       .args = g,
-      .packs_left = joined || (left_bytes > kSmall && columns > 32),
+      .packs_left = joined || (left_bytes > kSmall && columns > (g.transpose_a ? 32 : 256)),
       .packs_right = joined || g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
       .right_transposed = g.transpose_b,
   };

@@ -325,12 +325,14 @@ void Sharder::NumberStages() {
     totals_[i] = first + 1;
     last_ = std::max(last_, first % 2 == 0 ? first : first + 1);
   }
-  // What is whole waits until it is needed, and so does what recompute.h wants to be made where it is read: less is
-  // handed from stage to stage.
-  std::vector<int> first_reader(size_, kNever);
+  // What is whole waits until it is needed, and so do rows that recompute.h wants to be made where they are read, or
+  // that are made from rows that are read there too: less is handed from stage to stage.
+  std::vector<int> first_reader(size_, kNever), last_reader(size_, -1);
   const auto read_in = [&](int id, int stage) {
     int& first = first_reader[static_cast<size_t>(id)];
+    int& last = last_reader[static_cast<size_t>(id)];
     first = std::min(first, stage);
+    last = std::max(last, stage);
   };
   for (int root : r_.roots) read_in(root, last_);
   for (int id = graph_.size() - 1; id >= 0; --id) {
@@ -341,9 +343,14 @@ void Sharder::NumberStages() {
       continue;
     }
     const int latest_whole = latest / 2 * 2, latest_sharded = (latest - 1) / 2 * 2 + 1;
-    const bool copy = node(id).kind == OpKind::kElementwise && !node(id).attributes.empty();
+    const bool copy = !node(id).attributes.empty();
+    const bool needs_nothing = std::all_of(node(id).inputs.begin(), node(id).inputs.end(), [&](int input) {
+      return kind(input) != Kind::kRow || last_reader[static_cast<size_t>(input)] >= latest_sharded;
+    });
     if (kind(id) == Kind::kWhole) stages_[i] = std::max(stages_[i], latest_whole);
-    if (kind(id) == Kind::kRow && copy) stages_[i] = std::max(stages_[i], latest_sharded);
+    if (kind(id) == Kind::kRow && node(id).kind == OpKind::kElementwise && (copy || needs_nothing)) {
+      stages_[i] = std::max(stages_[i], latest_sharded);
+    }
     if (kind(id) == Kind::kPartial) {
       totals_[i] = std::max(totals_[i], latest_whole);
       used_.insert(totals_[i]);

@@ -192,6 +192,22 @@ TEST(Shard, FewSamplesWithLargeWeightsStayWhole) {
   EXPECT_EQ(program->stats().shards, 0);
 }
 
+// A stage of shards, a product of the whole batch, shards again, which read sigmoid(x): they make 1 - sigmoid(x) for
+// themselves, though the first stage could hand it to them.
+TEST(Shard, ALaterStageMakesWhatItsOperandsGive) {
+  Tape tape;
+  const Var y = tape.Input("y", {64, 1024}), w = tape.Input("w", {1024, 512});
+  const Var phi = sum(square(matmul(silu(y), w)));
+  const auto program =
+      Compile({.inputs = {y, w}, .state = {}, .outputs = {grad(phi, y)}, .samples = {y}}, {.shards = 4});
+  ASSERT_EQ(program.status(), absl::OkStatus());
+  const std::string text = program->ToString();
+  const size_t whole = text.find("whole"), difference = text.find("sub(");
+  ASSERT_NE(whole, std::string::npos) << text;
+  ASSERT_NE(difference, std::string::npos) << text;
+  EXPECT_GT(difference, whole) << text;
+}
+
 TEST(Shard, SamplesAreChecked) {
   Tape tape;
   const Var x = tape.Input("x", {4, 2}), y = tape.Input("y", {3, 2}), z = tape.Input("z", {4});
