@@ -84,20 +84,18 @@ HWY_NOINLINE void Tile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T
   const T* HWY_RESTRICT ap = a.p;
   const T* HWY_RESTRICT bp = b.p;
   const int64_t row = kUnitRow ? 1 : a.row;
-  const auto steps = [&](int64_t count) HWY_ATTR {
-    for (int64_t step = 0; step < count; ++step) {
-      hn::Vec<D> right[kVectors];
+  const auto step = [&]() HWY_ATTR {
+    hn::Vec<D> right[kVectors];
+    HWY_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, bp + v * lanes);
+    HWY_UNROLL(16)
+    for (int i = 0; i < kRows; ++i) {
+      const auto left = hn::Set(d, ap[i * row]);
       HWY_UNROLL(8)
-      for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, bp + v * lanes);
-      HWY_UNROLL(16)
-      for (int i = 0; i < kRows; ++i) {
-        const auto left = hn::Set(d, ap[i * row]);
-        HWY_UNROLL(8)
-        for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::MulAdd(left, right[v], sum[i][v]);
-      }
-      ap += a.step;
-      bp += b.step;
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::MulAdd(left, right[v], sum[i][v]);
     }
+    ap += a.step;
+    bp += b.step;
   };
   // C is needed only at the end: a row of it is asked for per turn. All at once its lines, which come from beyond the
   // second-level cache when there are many blocks of k, would fill the queue of outstanding misses.
@@ -108,9 +106,10 @@ HWY_NOINLINE void Tile(D d, int64_t k, const LeftPanel<T>& a, const RightPanel<T
     const T* out = c.rows[std::min(turn, last_row)];
     HWY_UNROLL(8)
     for (int v = 0; v < kVectors; ++v) hwy::Prefetch(out + v * lanes);
-    steps(kFetchSteps);
+    HWY_UNROLL(4)
+    for (int s = 0; s < kFetchSteps; ++s) step();
   }
-  steps(k % kFetchSteps);
+  for (int64_t rest = k % kFetchSteps; rest > 0; --rest) step();
   if (c.num_columns == kVectors * lanes && c.column == 1) {
     HWY_UNROLL(16)
     for (int i = 0; i < kRows; ++i) {
