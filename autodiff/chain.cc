@@ -44,13 +44,6 @@ int64_t Period(const ChainLoad& load) {
   return load.dims.rank() == 2 && load.strides[0] == 0 ? load.dims[1] : 0;
 }
 
-// Into the second-level cache: the first is full of the tile at work.
-template <typename T>
-void Prefetch(const T* from, int64_t n) {
-  constexpr int64_t kStep = kLine / static_cast<int64_t>(sizeof(T));
-  for (int64_t i = 0; i < n; i += kStep) __builtin_prefetch(from + i, /*write=*/0, /*locality=*/2);
-}
-
 }  // namespace
 
 // Operands that are one number stay in a register, except where an op has no others.
@@ -224,22 +217,31 @@ void Chain<T>::Run(std::byte* const* bases, std::byte* scratch, int part, int pa
            reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), 0, n, at[i]);
     }
   }
+  constexpr int64_t kLineElements = kLine / static_cast<int64_t>(sizeof(T));
+  const int64_t num_calls = static_cast<int64_t>(calls_.size());
   for (int64_t begin = first; begin < last; begin += tile_) {
     const int64_t n = std::min(tile_, last - begin);
-    const int64_t whole = n - n % (kLine / static_cast<int64_t>(sizeof(T)));
+    const int64_t whole = n - n % kLineElements;
     for (size_t i = spec_.constants.size(); i < spec_.constants.size() + spec_.loads.size(); ++i) {
       const Operand& operand = operands_[i];
       if (operand.source != Source::kRefilledSlot || operand.prefilled) continue;
       Fill(spec_.loads[static_cast<size_t>(operand.load)],
            reinterpret_cast<const T*>(bases[operand.location.space] + operand.location.offset), begin, n, at[i]);
     }
-    // While the ops run over this tile, the next one's memory is on its way.
-    const bool prefetch = prefetch_ && begin + tile_ < last;
-    for (size_t i = 0; i < calls_.size(); ++i) {
-      const Call& call = calls_[i];
-      for (size_t s = i * streams_.size() / calls_.size(); prefetch && s < (i + 1) * streams_.size() / calls_.size();
-           ++s) {
-        Prefetch(at[streams_[s]] + tile_, std::min(tile_, last - begin - tile_));
+    // While the ops run over this tile, the next one's memory is on its way into the second-level cache (the first is
+    // full of the tile at work): a few lines before each op, as all of them would have to wait for one another.
+    const int64_t next = prefetch_ ? std::clamp<int64_t>(last - begin - tile_, 0, tile_) : 0;
+    const int64_t lines = (next + kLineElements - 1) / kLineElements;
+    const int64_t lines_per_call = (lines * static_cast<int64_t>(streams_.size()) + num_calls - 1) / num_calls;
+    size_t stream = 0;
+    int64_t line = 0;
+    for (const Call& call : calls_) {
+      for (int64_t i = 0; i < lines_per_call && stream < streams_.size(); ++i) {
+        __builtin_prefetch(at[streams_[stream]] + tile_ + line * kLineElements, /*write=*/0, /*locality=*/2);
+        if (++line == lines) {
+          line = 0;
+          ++stream;
+        }
       }
       if (whole > 0) call.kernel(at[call.a], at[call.b], at[call.c], at[call.out], static_cast<size_t>(whole));
     }
