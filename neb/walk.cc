@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
@@ -17,6 +19,26 @@ namespace neb {
 namespace {
 
 constexpr std::array<const char*, 5> kNames = {"ula", "mala", "baoab", "aboba", "half-denoising"};
+
+// The first value that is NaN or infinite. Every iteration may ask, so whole blocks are judged at once: their length is
+// a constant, and the loop over one has no exit, so that it becomes SIMD.
+std::optional<int64_t> FirstNonFinite(std::span<const float> values) {
+  constexpr size_t kBlock = 256;
+  constexpr uint32_t kExponent = 0x7f800000;  // all of its bits are set in a NaN or an infinity
+  size_t begin = 0;
+  for (; begin + kBlock <= values.size(); begin += kBlock) {
+    const float* block = values.data() + begin;
+    uint32_t found = 0;
+    for (size_t i = 0; i < kBlock; ++i) {
+      found |= (std::bit_cast<uint32_t>(block[i]) & kExponent) == kExponent ? 1u : 0u;
+    }
+    if (found != 0) break;
+  }
+  const auto rest = values.subspan(begin);
+  const auto it = std::find_if(rest.begin(), rest.end(), [](float v) { return !std::isfinite(v); });
+  if (it == rest.end()) return std::nullopt;
+  return static_cast<int64_t>(begin) + (it - rest.begin());
+}
 
 }  // namespace
 
@@ -113,21 +135,17 @@ absl::Status Walk::Impl::Iterate(int64_t count, bool adapt) {
 }
 
 absl::Status Walk::Impl::CheckFinite() const {
-  const std::span<const float> values = tensors.y.data<float>();
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("chain ", static_cast<int64_t>(i) / model.d(), " diverged within ", iterations, " iterations"));
-    }
+  if (const std::optional<int64_t> i = FirstNonFinite(tensors.y.data<float>())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("chain ", *i / model.d(), " diverged within ", iterations, " iterations"));
   }
   if (!mala()) return absl::OkStatus();
   // A chain whose own φ is no number rejects every proposal and would stay where it is for ever.
   const std::span<const float> energy = tensors.energy.data<float>();
-  for (size_t chain = 0; chain < energy.size(); ++chain) {
-    if (!std::isfinite(energy[chain])) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("chain ", chain, " diverged within ", iterations, " iterations: its energy is ", energy[chain]));
-    }
+  if (const std::optional<int64_t> chain = FirstNonFinite(energy)) {
+    return absl::FailedPreconditionError(absl::StrCat("chain ", *chain, " diverged within ", iterations,
+                                                      " iterations: its energy is ",
+                                                      energy[static_cast<size_t>(*chain)]));
   }
   return absl::OkStatus();
 }

@@ -214,14 +214,25 @@ TEST_P(EverySampler, OfNoChains) {
   EXPECT_TRUE(walk.Run(3).ok());
 }
 
+// Whether it is among the first hundreds of numbers or in what is left of them at the end.
 TEST_P(EverySampler, NamesTheChainThatDiverged) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   Model model = Created(Gaussian(1), {2}, 0.5);
-  Tensor start({5, 2});
-  start.set(2 * 3 + 1, std::numeric_limits<double>::infinity());
-  Walk walk = Walking(model, start, {.sampler = GetParam()});
-  const absl::Status status = walk.Run(2);
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("chain 3"), HasSubstr("2 iterations")));
+  struct Case {
+    int64_t chains, chain;
+    double value;
+  };
+  for (const auto& [chains, chain, value] :
+       {Case{5, 3, kInfinity}, {600, 0, kNan}, {600, 127, -kInfinity}, {600, 300, kNan}, {600, 599, kInfinity}}) {
+    Tensor start({chains, 2});
+    start.set(2 * chain + 1, value);
+    Walk walk = Walking(model, start, {.sampler = GetParam()});
+    const absl::Status status = walk.Run(2);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(absl::StrCat("chain ", chain, " ")), HasSubstr("2 iterations")));
+  }
 }
 
 TEST_P(EverySampler, HasAName) {
