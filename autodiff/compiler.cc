@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -19,6 +20,7 @@ class Compiler {
   explicit Compiler(const CodeSpec& spec)
       : graph_(spec.graph),
         num_inputs_(spec.inputs.size()),
+        fixed_(spec.fixed),
         updates_(spec.updates),
         fuse_(spec.optimize),
         roots_(spec.roots) {
@@ -31,6 +33,7 @@ class Compiler {
   void Lower(std::vector<Instruction>& instructions);
 
   std::vector<std::unique_ptr<Tensor>>& constants() { return constants_; }
+  std::vector<PackedFactor>& packed() { return packed_; }
   ProgramStats stats;
 
  private:
@@ -39,12 +42,14 @@ class Compiler {
   int64_t Bytes(int id) const { return graph_->node(id).shape.num_elements() * SizeOf(graph_->dtype()); }
   bool IsRoot(int id) const { return StorageOf(*graph_, id).node == id && !IsPassive(*graph_, id); }
   Location Where(int id);
+  std::optional<Location> WherePacked(int id, int64_t k, int64_t n, bool transposed);
   void BindResults();
   void ReuseDyingInputs(std::map<int, int>& shared_with);
   bool CanOverwrite(int step, int reader_of, int producer) const;
 
   Tape* const graph_;
   const size_t num_inputs_;
+  const std::vector<bool> fixed_;       // by input
   const std::vector<int64_t> updates_;  // inputs of the graph
   const bool fuse_;
   std::map<int64_t, int> input_binding_;  // input of the graph -> binding
@@ -60,6 +65,7 @@ class Compiler {
   std::map<int, int> bound_;                 // node -> binding it is computed into directly
   std::vector<std::pair<int, int>> copies_;  // (node, binding) copied at the end
   std::map<int, int64_t> arena_offset_;
+  std::vector<PackedFactor> packed_;
 };
 
 void Compiler::Schedule() {
@@ -242,14 +248,31 @@ Location Compiler::Where(int id) {
   return at;
 }
 
+std::optional<Location> Compiler::WherePacked(int id, int64_t k, int64_t n, bool transposed) {
+  const Storage storage = StorageOf(*graph_, id);
+  const Node& root = graph_->node(storage.node);
+  if (root.kind != OpKind::kInput || storage.offset != 0) return std::nullopt;
+  const size_t input = static_cast<size_t>(input_binding_.at(root.attributes[0]));
+  if (input >= fixed_.size() || !fixed_[input]) return std::nullopt;
+  const PackedFactor factor{input, k, n, transposed};
+  const auto it = std::find(packed_.begin(), packed_.end(), factor);
+  const int index = static_cast<int>(it - packed_.begin());
+  if (it == packed_.end()) packed_.push_back(factor);
+  const int first = FirstBindingSpace() + static_cast<int>(num_inputs_ + roots_.size());
+  return Location{first + index, 0, factor.Bytes(graph_->dtype())};
+}
+
 void Compiler::Lower(std::vector<Instruction>& instructions) {
   const LocationOf where = [this](int id) { return Where(id); };
+  const PackedOf packed = [this](int id, int64_t k, int64_t n, bool transposed) {
+    return WherePacked(id, k, n, transposed);
+  };
   const IsStored stored = [this](int id) { return stored_[static_cast<size_t>(id)]; };
   for (const Step& step : steps_) {
     if (graph_->node(step.nodes[0]).kind == OpKind::kElementwise) {
       instructions.push_back(LowerChain(*graph_, step, where, stored, fuse_));
     } else {
-      for (Instruction& i : LowerNode(*graph_, step.nodes[0], where)) instructions.push_back(std::move(i));
+      for (Instruction& i : LowerNode(*graph_, step.nodes[0], where, packed)) instructions.push_back(std::move(i));
     }
   }
   // Outputs before state: an output may be the old value of a state.
@@ -293,6 +316,7 @@ Code Generate(const CodeSpec& spec) {
   Code code;
   compiler.Lower(code.instructions);
   code.constants = std::move(compiler.constants());
+  code.packed = std::move(compiler.packed());
   code.stats = compiler.stats;
   code.stats.instructions = static_cast<int>(code.instructions.size());
   for (const Instruction& i : code.instructions) {

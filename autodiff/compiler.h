@@ -17,15 +17,18 @@ namespace autodiff {
 struct CodeSpec {
   Tape* graph = nullptr;         // nodes may be appended
   std::vector<int64_t> inputs;   // read only
+  std::vector<bool> fixed;       // which of them products may keep packed; as many, or none
   std::vector<int64_t> updates;  // read, and then overwritten
   std::vector<int> roots;        // nodes: the new values of `updates`, then the outputs
   bool optimize = true;
 };
 
-// Spaces that its Locations name: 0 the arena, then the constants, then the bindings: inputs, updates, outputs.
+// Spaces that its Locations name: 0 the arena, then the constants, then the bindings: inputs, updates, outputs; then
+// the packed factors.
 struct Code {
   std::vector<std::unique_ptr<Tensor>> constants;
   std::vector<Instruction> instructions;
+  std::vector<PackedFactor> packed;
   ProgramStats stats;
 };
 

@@ -115,8 +115,11 @@ struct Factors {
   int64_t k = 0;  // of a matrix product
 };
 
+// A smaller right factor is packed, if at all, in next to no time.
+constexpr int64_t kWorthKeeping = 32 << 10;  // bytes
+
 template <typename T>
-Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where) {
+Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where, const PackedOf& packed_of) {
   const Node& n = tape.node(id);
   const bool ta = n.attributes[0] != 0, tb = n.attributes[1] != 0;
   const int rank = n.shape.rank();
@@ -135,6 +138,10 @@ Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where)
   }
   const Location to = where(id);
   out.writes = {to};
+  std::optional<Location> packed;
+  if (rank == 2 && terms.size() == 1 && total * columns * static_cast<int64_t>(sizeof(T)) >= kWorthKeeping) {
+    packed = packed_of(n.inputs[1], total, columns, tb);
+  }
   out.scratch_bytes = GemmScratchBytes(rows, columns, total, DTypeOf<T>());
   out.parallel = batch * rows * columns * total / 16 >= kParallelWork;
   out.run = [=](std::byte* const* bases, std::byte* scratch, int part, int parts) {
@@ -156,7 +163,8 @@ Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where)
                                 .transpose_b = tb,
                                 .c = Write<T>(bases, to) + i * rows * columns,
                                 .ldc = columns,
-                                .also = absl::MakeConstSpan(here).subspan(1, terms.size() - 1)};
+                                .also = absl::MakeConstSpan(here).subspan(1, terms.size() - 1),
+                                .packed_b = packed.has_value() ? Read<T>(bases, *packed) : nullptr};
       Gemm<T>(args, p, ps, scratch);
     };
     if (batch >= parts) {
@@ -211,7 +219,7 @@ Instruction ConvInstruction(const Tape& tape, int id, const LocationOf& where) {
 }
 
 template <typename T>
-std::vector<Instruction> LowerNodeT(const Tape& tape, int id, const LocationOf& where) {
+std::vector<Instruction> LowerNodeT(const Tape& tape, int id, const LocationOf& where, const PackedOf& packed) {
   const Node& n = tape.node(id);
   const Location to = where(id);
   const Location in0 = where(n.inputs[0]);
@@ -258,7 +266,7 @@ std::vector<Instruction> LowerNodeT(const Tape& tape, int id, const LocationOf& 
       out.push_back(ReduceInstruction<T>(n, from, in0, to));
       break;
     case OpKind::kMatmul:
-      out.push_back(MatmulInstruction<T>(tape, id, where));
+      out.push_back(MatmulInstruction<T>(tape, id, where, packed));
       break;
     case OpKind::kConv:
     case OpKind::kConvInputAdjoint:
@@ -356,8 +364,24 @@ Instruction LowerChain(const Tape& tape, const Step& step, const LocationOf& whe
   return out;
 }
 
-std::vector<Instruction> LowerNode(const Tape& tape, int id, const LocationOf& where) {
-  return tape.dtype() == DType::kF32 ? LowerNodeT<float>(tape, id, where) : LowerNodeT<double>(tape, id, where);
+std::vector<Instruction> LowerNode(const Tape& tape, int id, const LocationOf& where, const PackedOf& packed) {
+  return tape.dtype() == DType::kF32 ? LowerNodeT<float>(tape, id, where, packed)
+                                     : LowerNodeT<double>(tape, id, where, packed);
+}
+
+int64_t PackedFactor::Bytes(DType dtype) const { return PackedElements(k, n) * SizeOf(dtype); }
+
+void PackedFactor::Pack(DType dtype, const std::byte* b, std::byte* packed, int part, int parts) const {
+  const auto pack = [&]<typename T>(T* to) {
+    const PackArgs<T> args{
+        .n = n, .k = k, .b = reinterpret_cast<const T*>(b), .ldb = transposed ? k : n, .transpose_b = transposed};
+    PackB<T>(args, to, part, parts);
+  };
+  if (dtype == DType::kF32) {
+    pack(reinterpret_cast<float*>(packed));
+  } else {
+    pack(reinterpret_cast<double*>(packed));
+  }
 }
 
 Instruction LowerCopy(const Location& from, const Location& to) {

@@ -27,8 +27,16 @@ struct Source {
 // A part of the program between two meetings of all threads: code that they run together, or one by one on shards.
 struct CompiledStage {
   bool sharded = false;
-  std::vector<Code> codes;      // sharded: for a shard, and for a last one with fewer samples
-  std::vector<Source> sources;  // of the spaces after the constants
+  std::vector<Code> codes;                  // sharded: for a shard, and for a last one with fewer samples
+  std::vector<Source> sources;              // of the spaces after the constants
+  std::vector<std::vector<size_t>> packed;  // by code: which of the program's packed factors its own are
+};
+
+// What products keep of an input, for as long as it stays as it is.
+struct KeptFactor {
+  size_t binding;
+  PackedFactor factor;
+  AlignedBytes packed;
 };
 
 }  // namespace
@@ -45,7 +53,11 @@ struct Program::Impl {
   std::vector<CompiledStage> stages;
   ShardPlan shards;  // without its graphs
   std::vector<AlignedBytes> buffers;
-  AlignedBytes arena;  // of the code that all threads run
+  std::vector<KeptFactor> kept;
+  bool uses_kept = false;                    // in this run
+  std::vector<size_t> fixed;                 // bindings
+  std::vector<const std::byte*> fixed_data;  // of the last run
+  AlignedBytes arena;                        // of the code that all threads run
   // One per thread:
   struct Thread {
     AlignedBytes arena, scratch;
@@ -56,8 +68,9 @@ struct Program::Impl {
   ProgramStats stats;
 
   // Fills in where the spaces of a stage's code are.
-  void Locate(const CompiledStage& stage, const Code& code, std::byte* arena_bytes, int64_t sample, int64_t shard,
+  void Locate(const CompiledStage& stage, size_t which, std::byte* arena_bytes, int64_t sample, int64_t shard,
               std::vector<std::byte*>& at) const {
+    const Code& code = stage.codes[which];
     at.clear();
     at.push_back(arena_bytes);
     for (const auto& c : code.constants) at.push_back(c->bytes());
@@ -65,6 +78,11 @@ struct Program::Impl {
       std::byte* const base = s.binding < 0 ? buffers[s.buffer].get() : bindings[static_cast<size_t>(s.binding)].data;
       at.push_back(base + sample * s.bytes_per_sample + shard * s.bytes_per_shard);
     }
+    for (size_t index : stage.packed[which]) at.push_back(uses_kept ? kept[index].packed.get() : nullptr);
+  }
+  void Add(CompiledStage stage);
+  void Pack(int thread, int count) {
+    for (KeptFactor& k : kept) k.factor.Pack(dtype, bindings[k.binding].data, k.packed.get(), thread, count);
   }
   void RunStage(const CompiledStage& stage, int thread, int count);
 };
@@ -75,16 +93,15 @@ void Program::Impl::RunStage(const CompiledStage& stage, int thread, int count) 
     const auto [begin, end] = Split(shards.shards, 1, thread, count);
     for (int64_t s = begin; s < end; ++s) {
       const int64_t sample = shards.FirstSample(s);
-      const bool shorter = sample + shards.samples > shards.batch;
-      const Code& code = stage.codes[shorter ? 1 : 0];
-      Locate(stage, code, own.arena.get(), sample, s, own.bases);
-      for (const Instruction& i : code.instructions) i.run(own.bases.data(), own.scratch.get(), 0, 1);
+      const size_t which = sample + shards.samples > shards.batch ? 1 : 0;
+      Locate(stage, which, own.arena.get(), sample, s, own.bases);
+      for (const Instruction& i : stage.codes[which].instructions) i.run(own.bases.data(), own.scratch.get(), 0, 1);
     }
     return;
   }
   const Code& code = stage.codes[0];
   // All threads may look up the same places; each does so for itself, so that none has to wait.
-  Locate(stage, code, arena.get(), 0, 0, own.bases);
+  Locate(stage, 0, arena.get(), 0, 0, own.bases);
   for (const Instruction& i : code.instructions) {
     if (i.barrier_before && count > 1) pool->Barrier();
     if (i.parallel) {
@@ -145,6 +162,11 @@ absl::Status CheckSpec(const ProgramSpec& spec) {
                        spec.samples[0].shape().ToString()));
     }
   }
+  for (Var v : spec.fixed) {
+    if (std::find(spec.inputs.begin(), spec.inputs.end(), v) == spec.inputs.end()) {
+      return absl::InvalidArgumentError("Compile: what is fixed must be among the inputs");
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -154,15 +176,36 @@ std::vector<int64_t> InputIndices(absl::Span<const Var> inputs) {
   return indices;
 }
 
-Code GenerateStage(StageGraph& g) {
-  CodeSpec spec{
-      .graph = g.tape.get(), .inputs = InputIndices(g.inputs), .updates = InputIndices(g.before), .roots = {}};
+Code GenerateStage(StageGraph& g, const std::vector<bool>& fixed) {
+  CodeSpec spec{.graph = g.tape.get(),
+                .inputs = InputIndices(g.inputs),
+                .fixed = fixed,
+                .updates = InputIndices(g.before),
+                .roots = {}};
   for (Var v : g.after) spec.roots.push_back(v.id());
   for (Var v : g.outputs) spec.roots.push_back(v.id());
   return Generate(spec);
 }
 
 }  // namespace
+
+// Codes that want the same of the same input share it.
+void Program::Impl::Add(CompiledStage stage) {
+  for (const Code& code : stage.codes) {
+    stage.packed.emplace_back();
+    for (const PackedFactor& wanted : code.packed) {
+      const size_t binding = static_cast<size_t>(stage.sources[wanted.input].binding);
+      PackedFactor factor = wanted;
+      factor.input = binding;
+      const auto it = std::find_if(kept.begin(), kept.end(), [&](const KeptFactor& k) { return k.factor == factor; });
+      stage.packed.back().push_back(static_cast<size_t>(it - kept.begin()));
+      if (it != kept.end()) continue;
+      stats.packed_bytes += factor.Bytes(dtype);
+      kept.push_back({binding, factor, AllocateAligned(factor.Bytes(dtype))});
+    }
+  }
+  stages.push_back(std::move(stage));
+}
 
 Program::Program(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Program::Program(Program&&) noexcept = default;
@@ -214,6 +257,14 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
     }
   }
 
+  std::vector<bool> fixed(spec.inputs.size());  // by input
+  for (Var v : spec.fixed) {
+    const size_t binding = static_cast<size_t>(binding_of.at(v.node().attributes[0]));
+    fixed[binding] = true;
+    impl->fixed.push_back(binding);
+  }
+  impl->fixed_data.resize(impl->fixed.size());
+
   std::optional<ShardPlan> plan;
   if (options.optimize && !spec.samples.empty()) {
     plan = PlanShards({.graph = &graph,
@@ -229,7 +280,12 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
     for (Stage& stage : plan->stages) {
       CompiledStage compiled;
       compiled.sharded = stage.sharded;
-      for (StageGraph& g : stage.graphs) compiled.codes.push_back(GenerateStage(g));
+      std::vector<bool> stage_fixed;
+      for (const StageValue& v : stage.inputs) {
+        const bool whole_input = v.place == StageValue::kInput && v.per_sample == 0;
+        stage_fixed.push_back(whole_input && fixed[static_cast<size_t>(binding_of.at(v.index))]);
+      }
+      for (StageGraph& g : stage.graphs) compiled.codes.push_back(GenerateStage(g, stage_fixed));
       for (const std::vector<StageValue>* values : {&stage.inputs, &stage.state, &stage.outputs}) {
         for (const StageValue& v : *values) {
           Source source{.bytes_per_sample = v.per_sample * size, .bytes_per_shard = v.per_shard * size};
@@ -240,7 +296,7 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
           compiled.sources.push_back(source);
         }
       }
-      impl->stages.push_back(std::move(compiled));
+      impl->Add(std::move(compiled));
     }
     plan->stages.clear();
     impl->shards = std::move(*plan);
@@ -248,11 +304,12 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
     CompiledStage whole;
     whole.codes.push_back(Generate({.graph = &graph,
                                     .inputs = InputIndices(spec.inputs),
+                                    .fixed = options.optimize ? fixed : std::vector<bool>(),
                                     .updates = InputIndices(updates),
                                     .roots = std::move(roots),
                                     .optimize = options.optimize}));
     for (size_t i = 0; i < impl->bindings.size(); ++i) whole.sources.push_back({.binding = static_cast<int>(i)});
-    impl->stages.push_back(std::move(whole));
+    impl->Add(std::move(whole));
   }
 
   ProgramStats& stats = impl->stats;
@@ -262,7 +319,7 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
   int64_t shard_arena_bytes = 0;
   for (const CompiledStage& stage : impl->stages) {
     for (const Code& code : stage.codes) {
-      spaces = std::max(spaces, 1 + code.constants.size() + stage.sources.size());
+      spaces = std::max(spaces, 1 + code.constants.size() + stage.sources.size() + code.packed.size());
       stats.scratch_bytes = std::max(stats.scratch_bytes, code.stats.scratch_bytes);
       int64_t& arena = stage.sharded ? shard_arena_bytes : stats.arena_bytes;
       arena = std::max(arena, code.stats.arena_bytes);
@@ -289,6 +346,16 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
 
 absl::Status Program::Run(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
                           absl::Span<Tensor* const> outputs) {
+  return Execute(inputs, state, outputs, /*again=*/false);
+}
+
+absl::Status Program::RunAgain(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
+                               absl::Span<Tensor* const> outputs) {
+  return Execute(inputs, state, outputs, /*again=*/true);
+}
+
+absl::Status Program::Execute(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
+                              absl::Span<Tensor* const> outputs, bool again) {
   Impl& p = *impl_;
   if (inputs.size() != p.num_inputs || state.size() != p.num_state || outputs.size() != p.num_outputs) {
     return absl::InvalidArgumentError(absl::StrCat("Run: got ", inputs.size(), " inputs, ", state.size(), " state and ",
@@ -325,11 +392,26 @@ absl::Status Program::Run(absl::Span<const Tensor* const> inputs, absl::Span<Ten
     }
   }
 
+  for (size_t i = 0; i < p.fixed.size(); ++i) {
+    const Impl::Binding& b = p.bindings[p.fixed[i]];
+    if (again && b.data != p.fixed_data[i]) {
+      return absl::FailedPreconditionError(absl::StrCat("RunAgain: ", b.what, " is not the tensor of the last run"));
+    }
+    p.fixed_data[i] = b.data;
+  }
+  const bool packs = again && !p.uses_kept && !p.kept.empty();
+  p.uses_kept = again;
+
   if (p.pool == nullptr || p.pool->threads() == 1) {
+    if (packs) p.Pack(0, 1);
     for (const CompiledStage& stage : p.stages) p.RunStage(stage, 0, 1);
     return absl::OkStatus();
   }
-  p.pool->Run([&p](int thread) {
+  p.pool->Run([&p, packs](int thread) {
+    if (packs) {
+      p.Pack(thread, p.pool->threads());
+      p.pool->Barrier();
+    }
     for (const CompiledStage& stage : p.stages) {
       if (&stage != &p.stages.front()) p.pool->Barrier();
       p.RunStage(stage, thread, p.pool->threads());

@@ -39,6 +39,8 @@ struct ProgramSpec {
   // Compile may run the program shard by shard (passes/shard.h). Nothing is promised by listing them; what mixes
   // samples is found and computed on the whole batch. Sums over the samples are then added up in another order.
   std::vector<Var> samples = {};
+  // The inputs that may stay as they are for many runs: the weights while a walk goes on. See RunAgain. Optional.
+  std::vector<Var> fixed = {};
 };
 
 struct CompileOptions {
@@ -63,6 +65,7 @@ struct ProgramStats {
   int64_t scratch_bytes = 0;      // per thread
   int64_t shards = 0;             // 0: the program is not sharded
   int64_t shard_arena_bytes = 0;  // per thread
+  int64_t packed_bytes = 0;       // what products keep of fixed inputs
 };
 
 class Program {
@@ -76,6 +79,12 @@ class Program {
   // same one in two inputs. Allocates nothing. Not thread-safe: one run of one program, and of one pool, at a time.
   absl::Status Run(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
                    absl::Span<Tensor* const> outputs);
+  // The same, with the same bits, when the inputs that are `fixed` in the spec are the tensors of the last run and have
+  // not changed since. The first such run packs those that are factors of products, which costs about what five runs
+  // gain by it and takes as much memory as they do once or twice more. Errors: also FailedPrecondition when one of them
+  // is not the tensor of the last run.
+  absl::Status RunAgain(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
+                        absl::Span<Tensor* const> outputs);
 
   const ProgramStats& stats() const;
   // One line per instruction: what it computes, from where to where.
@@ -85,6 +94,8 @@ class Program {
   friend absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& options);
   struct Impl;
   explicit Program(std::unique_ptr<Impl> impl);
+  absl::Status Execute(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
+                       absl::Span<Tensor* const> outputs, bool again);
   std::unique_ptr<Impl> impl_;
 };
 

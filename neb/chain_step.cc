@@ -64,7 +64,8 @@ class Recorder {
   Var Phi(Var y) { return RecordEnergy(model_.energy(), y, params_); }
 
   absl::StatusOr<ChainStep> Finish(autodiff::ThreadPool* pool) {
-    for (Var parameter : BoundVars(params_)) spec_.inputs.push_back(parameter);
+    spec_.fixed = BoundVars(params_);
+    spec_.inputs.insert(spec_.inputs.end(), spec_.fixed.begin(), spec_.fixed.end());
     for (const Tensor* value : BoundTensors(params_, model_.params())) inputs_.push_back(value);
     absl::StatusOr<Program> program = autodiff::Compile(spec_, {.optimize = true, .pool = pool});
     if (!program.ok()) return program.status();

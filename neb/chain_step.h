@@ -2,7 +2,7 @@
 //
 //   ChainTensors tensors{.y = start, ...};
 //   absl::StatusOr<ChainStep> step = CompileStep(model, settings, tensors, pool);
-//   step->Run();                                  // reads tensors.noise, overwrites tensors.y, allocates nothing
+//   step->Run(false);                             // reads tensors.noise, overwrites tensors.y, allocates nothing
 #ifndef NEB_NEB_CHAIN_STEP_H_
 #define NEB_NEB_CHAIN_STEP_H_
 
@@ -55,7 +55,10 @@ class ChainStep {
         state_(std::move(state)),
         outputs_(std::move(outputs)) {}
 
-  absl::Status Run() { return program_.Run(inputs_, state_, outputs_); }
+  // again: the model has not changed since the last iteration, and more than a few are to come.
+  absl::Status Run(bool again) {
+    return again ? program_.RunAgain(inputs_, state_, outputs_) : program_.Run(inputs_, state_, outputs_);
+  }
 
  private:
   autodiff::Program program_;

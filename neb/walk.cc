@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::array<const char*, 5> kNames = {"ula", "mala", "baoab", "aboba", "half-denoising"};
 
+// From so many on it pays to prepare the weights (Program::RunAgain).
+constexpr int64_t kManyIterations = 8;
+
 // The first value that is NaN or infinite. Every iteration may ask, so whole blocks are judged at once: their length is
 // a constant, and the loop over one has no exit, so that it becomes SIMD.
 std::optional<int64_t> FirstNonFinite(std::span<const float> values) {
@@ -63,7 +66,7 @@ struct Walk::Impl {
   int64_t chains() const { return tensors.y.shape()[0]; }
   bool mala() const { return options.sampler == Sampler::kMala; }
   absl::Status Start();
-  absl::Status Step();
+  absl::Status Step(bool again);
   absl::Status Iterate(int64_t iterations, bool adapt);
   double CountAccepted();
   absl::Status CheckFinite() const;
@@ -92,7 +95,7 @@ absl::Status Walk::Impl::Start() {
   return model.Evaluate(tensors.y.data<float>(), results, options.pool);
 }
 
-absl::Status Walk::Impl::Step() {
+absl::Status Walk::Impl::Step(bool again) {
   const auto iteration = static_cast<uint64_t>(iterations);
   autodiff::FillNormal({.seed = options.seed, .stream = autodiff::kWalkNoise, .step = iteration}, options.pool,
                        tensors.noise);
@@ -102,7 +105,7 @@ absl::Status Walk::Impl::Step() {
     const std::span<float> log_uniform = tensors.log_uniform.data<float>();
     for (size_t i = 0; i < uniform.size(); ++i) log_uniform[i] = static_cast<float>(std::log(uniform[i]));
   }
-  if (absl::Status s = step->Run(); !s.ok()) return s;
+  if (absl::Status s = step->Run(again); !s.ok()) return s;
   ++iterations;
   return absl::OkStatus();
 }
@@ -121,12 +124,14 @@ double Walk::Impl::CountAccepted() {
 }
 
 absl::Status Walk::Impl::Iterate(int64_t count, bool adapt) {
+  // Between two calls the user may have trained the model.
+  const bool many = count >= kManyIterations;
   for (int64_t i = 0; i < count; ++i) {
     if (mala()) {
       const double delta = adapt ? adaptation.current() : settings.step_size;
       tensors.step_size.data<float>()[0] = static_cast<float>(delta);
     }
-    if (absl::Status s = Step(); !s.ok()) return s;
+    if (absl::Status s = Step(/*again=*/many && i > 0); !s.ok()) return s;
     if (!mala() || chains() == 0) continue;
     const double acceptance = CountAccepted();
     if (adapt) adaptation.Observe(acceptance);

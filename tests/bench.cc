@@ -9,7 +9,7 @@
 // (all stride 2), then 10 and 1, batch 16; e residual denoiser ‖y − ν(y)‖²/2σ², ν an MLP 784-1024-1024-784, batch 128;
 // tiny MLP 2-16-16-1, batch 32. SiLU. A training step is the library's own: a minibatch is gathered, noise drawn, φ and
 // ∇φ computed, the loss differentiated through ∇φ, Adam run on all parameters. A Langevin step is one iteration of all
-// chains, its noise included.
+// chains, its noise included, of the ten (--iterations) that one call of Walk::Run makes.
 //
 // FLOPs count the products only: for a layer of f = 2 · multiply-adds · batch, padding included, a training step takes
 // 6f (first layer 5f, a last layer of one output 2f) and a Langevin step 2f (a last layer of one output f).
@@ -49,6 +49,7 @@ ABSL_FLAG(std::vector<std::string>, kind, std::vector<std::string>({"train", "la
 ABSL_FLAG(std::vector<std::string>, threads, std::vector<std::string>({"1", "2"}), "numbers of threads");
 ABSL_FLAG(double, seconds, 4, "to spend on each measurement");
 ABSL_FLAG(int64_t, n, 0, "batch size or number of chains, instead of the case's own");
+ABSL_FLAG(int, iterations, 10, "Langevin steps per call of Walk::Run");
 ABSL_FLAG(bool, check, false, "compare losses and gradients with float64 instead of measuring");
 ABSL_FLAG(bool, growth, false, "a table of growing MLPs instead of the cases, with the first of --threads");
 
@@ -93,19 +94,20 @@ struct Job {
 // Seconds per step, in turn with the machine's peak.
 struct Timing {
   double first = 0;
-  int group = 1;  // steps too short for the clock are timed in groups
+  int group = 1;  // so many steps are timed at a time
   std::vector<double> seconds, peaks, shares;
 };
 
-Timing Time(double flops, autodiff::ThreadPool& pool, const std::function<void()>& step) {
+// run(n) makes n steps. Those too short for the clock are timed in groups.
+Timing Time(double flops, autodiff::ThreadPool& pool, int group, const std::function<void(int)>& run) {
   Timing t;
   const double begin = Now();
-  step();
+  run(1);
   t.first = Now() - begin;
-  for (int i = 0; i < 3 || (i < 50 && Now() - begin < 0.3); ++i) step();
+  for (int i = 0; i < 3 || (i < 50 && Now() - begin < 0.3); ++i) run(1);
   double start = Now();
-  step();
-  t.group = std::max(1, static_cast<int>(200e-6 / (Now() - start)));
+  run(group);
+  t.group = group * std::max(1, static_cast<int>(200e-6 / (Now() - start)));
   const double end = Now() + absl::GetFlag(FLAGS_seconds);
   while (Now() < end || t.seconds.size() < 5) {
     // The peak of one core is measured while the others work too, as they do in a step.
@@ -115,7 +117,7 @@ Timing Time(double flops, autodiff::ThreadPool& pool, const std::function<void()
     const double until = Now() + 0.02;
     while (Now() < until) {
       start = Now();
-      for (int i = 0; i < t.group; ++i) step();
+      for (int i = 0; i < t.group; i += group) run(group);
       t.seconds.push_back((Now() - start) / t.group);
       t.shares.push_back(flops / t.seconds.back() / t.peaks.back());
     }
@@ -138,11 +140,13 @@ nlohmann::ordered_json Measure(const Job& job) {
     options.adam.ema_decay = 0;  // as the peers
     const auto trainer = OrDie(Trainer::Create(model, x, options));
     compiled = Now();
-    t = Time(flops, pool, [&] { OrDie(trainer->Step()); });
+    t = Time(flops, pool, 1, [&](int n) {
+      for (int i = 0; i < n; ++i) OrDie(trainer->Step());
+    });
   } else {
     Walk walk = OrDie(Walk::Create(model, x, {.step_size = 0.05, .pool = &pool}));
     compiled = Now();
-    t = Time(flops, pool, [&] { OrDie(walk.Run(1)); });
+    t = Time(flops, pool, absl::GetFlag(FLAGS_iterations), [&](int n) { OrDie(walk.Run(n)); });
   }
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);

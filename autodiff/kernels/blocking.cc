@@ -9,11 +9,11 @@ namespace {
 
 // Below this many multiply-adds per part, waking another core costs more than it saves.
 constexpr int64_t kMinWork = 16384;
-constexpr int64_t kRowGrain = 4, kColumnGrain = 16;
+constexpr int64_t kRowGrain = 4;
 
 }  // namespace
 
-Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts) {
+Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts, int64_t column_grain) {
   const int64_t work = m * n * std::max<int64_t>(k, 1);
   const int used = static_cast<int>(std::clamp<int64_t>(work / kMinWork, 1, parts));
   if (part >= used) return {};
@@ -24,9 +24,9 @@ Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts) {
   for (int r = 1; r <= used; ++r) {
     if (used % r != 0) continue;
     const int64_t piece_m = std::min(m, RoundUp(DivideUp(m, r), kRowGrain));
-    const int64_t piece_n = std::min(n, RoundUp(DivideUp(n, used / r), kColumnGrain));
+    const int64_t piece_n = std::min(n, RoundUp(DivideUp(n, used / r), column_grain));
     const int64_t cost =
-        piece_m * RoundUp(piece_n, kColumnGrain) + 4 * piece_m + 2 * piece_n * DivideUp(piece_m, kMaxRowBlock);
+        piece_m * RoundUp(piece_n, column_grain) + 4 * piece_m + 2 * piece_n * DivideUp(piece_m, kMaxRowBlock);
     if (least < 0 || cost < least) {
       least = cost;
       rows = r;
@@ -34,7 +34,7 @@ Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts) {
   }
   const int columns = used / rows;
   const auto [m0, m1] = Split(m, kRowGrain, part / columns, rows);
-  const auto [n0, n1] = Split(n, kColumnGrain, part % columns, columns);
+  const auto [n0, n1] = Split(n, column_grain, part % columns, columns);
   return {m0, m1, n0, n1};
 }
 

@@ -38,8 +38,8 @@ struct Piece {
 };
 
 // Part `part` of `parts` of an m x n product over k. The pieces are disjoint and cover C; row bounds are multiples of 4
-// and column bounds of 16. A product too small to share is part 0 alone.
-Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts);
+// and column bounds of `column_grain`. A product too small to share is part 0 alone.
+Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts, int64_t column_grain = 16);
 
 // Scratch for one thread's blocks of A and B, whatever its piece.
 int64_t BlockScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype);

@@ -21,7 +21,7 @@ namespace HWY_NAMESPACE {
 // What the three products have in common.
 template <typename T>
 struct ConvProduct {
-  static constexpr bool packs_left = true;
+  static constexpr bool packs_left = true, right_ready = false;
   static constexpr int64_t kSize = sizeof(T);
 
   Patches<T> patches;
@@ -30,6 +30,7 @@ struct ConvProduct {
   T* out = nullptr;
 
   LeftPanel<T> Left(int64_t, int64_t) const { return {}; }  // never in place
+  const T* ReadyRight(const RightBlock&) const { return nullptr; }
   RightPanel<T> Right(int64_t j, int64_t k0) const { return {right + k0 * right_stride + j, right_stride}; }
 };
 

@@ -41,6 +41,13 @@ struct Region {
   }
 };
 
+// `count` elements in a row, but for what is left of them after pieces of a few lines.
+template <typename T>
+Region Contiguous(const T* p, int64_t count) {
+  constexpr int64_t kBytes = 512;
+  return {p, count * static_cast<int64_t>(sizeof(T)) / kBytes, kBytes, kBytes};
+}
+
 // What the tiles of one block ask for on behalf of the next one: tile t wants its share of each region's rows, a line
 // of each region every kFetchSteps steps of k, spread over the tile: all at once they would fill the queue of
 // outstanding misses and hold up the tile's own loads. Only what will be read is asked for: an address that is not

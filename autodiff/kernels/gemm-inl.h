@@ -11,6 +11,8 @@
 //     void PackRight(D d, const RightBlock& block, int64_t begin, int64_t end, T* panels) const;  // of those rows
 //     LeftPanel<T> Left(int64_t i, int64_t k0) const;    // when !packs_left
 //     RightPanel<T> Right(int64_t j, int64_t k0) const;  // when !packs_right
+//     bool right_ready;  // B was packed before: its panels are read where they are, from
+//     const T* ReadyRight(const RightBlock& block) const;
 //     void Rows(int64_t i, int count, int64_t j, T** rows) const;  // addresses of C[i, j], C[i + 1, j], ...
 //   };
 #if defined(NEB_AUTODIFF_KERNELS_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -304,9 +306,10 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), width = kTileVectors * lanes;
   const int64_t rows = piece.m1 - piece.m0, columns = piece.n1 - piece.n0;
   int64_t group = std::max<int64_t>(1, kGroupBytes / static_cast<int64_t>(sizeof(T)) / width) * width;
+  const bool ready = product.right_ready, packs_right = product.packs_right && !ready;
   // Tiles of one vector of columns have too few sums to hide how long a multiply-add takes, where there are few rows.
   const int64_t rest = columns % group;
-  if (kTileRows <= 4 && columns > group && rest > 0 && rest <= lanes) {
+  if (kTileRows <= 4 && !ready && columns > group && rest > 0 && rest <= lanes) {
     group = RoundUp(DivideUp(columns, DivideUp(columns, group)), lanes);
   }
   const int64_t row_block = RoundUp(DivideUp(rows, DivideUp(rows, kMaxRowBlock)), kTileRows);
@@ -327,7 +330,7 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
   const bool alternates = DivideUp(columns, group) * DivideUp(k, k_block) > 1;
   int64_t m = piece.m0;
   RightBlock block{piece.n0, std::min(group, columns), 0, std::min(k_block, k)};
-  if (product.packs_right) product.PackRight(d, block, 0, right_rows(block), right_panels);
+  if (packs_right) product.PackRight(d, block, 0, right_rows(block), right_panels);
   Fetch fetch;
   while (true) {
     const int64_t m_end = std::min(m + row_block, piece.m1);
@@ -359,17 +362,22 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
       if (next.n == piece.n0) {
         left_region = product.LeftRegion(next_m, std::min(row_block, piece.m1 - next_m), next.k0, next.kc);
       }
-      if (product.packs_right && !(keeps_right && next_m > piece.m0)) {
-        next_rows = right_rows(next);
-        right_region = product.RightRegion(next);
+      if (!(keeps_right && next_m > piece.m0)) {
+        if (ready) {
+          right_region = Contiguous(product.ReadyRight(next), RoundUp(next.columns, width) * next.kc);
+        } else if (packs_right) {
+          next_rows = right_rows(next);
+          right_region = product.RightRegion(next);
+        }
       }
       fetch.Plan(left_region, right_region, tiles, block.kc);
     }
+    const T* const panels = ready ? product.ReadyRight(block) : right_panels;
     for (int64_t j = 0; j < block.columns; j += width) {
       Destination<T> c;
       c.num_columns = std::min(width, block.columns - j);
       c.add = accumulate || block.k0 > 0;
-      RightPanel<T> right{right_panels + j * block.kc, width};
+      RightPanel<T> right{panels + j * block.kc, width};
       if (!product.packs_right) {
         if (c.num_columns == width) {
           right = product.Right(block.n + j, block.k0);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "autodiff/parallel.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/gemm.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
@@ -17,7 +19,7 @@ namespace HWY_NAMESPACE {
 template <typename T>
 struct MatrixProduct {
   GemmArgs<T> args;
-  bool packs_left, packs_right, right_transposed;  // more than one term: both are packed
+  bool packs_left, packs_right, right_transposed, right_ready;  // more than one term: both are packed
   static constexpr int64_t kSize = sizeof(T);
 
   // Calls fn(term, k, at, length) for each stretch of steps [k0, k0 + kc) of the terms in a row that lies within one
@@ -95,6 +97,10 @@ struct MatrixProduct {
       }
     });
     return region;
+  }
+  const T* ReadyRight(const RightBlock& block) const {
+    const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+    return args.packed_b + block.k0 * RoundUp(args.n, width) + block.n * block.kc;
   }
   LeftPanel<T> Left(int64_t i, int64_t k0) const {
     if (args.transpose_a) return {args.a + k0 * args.lda + i, 1, args.lda};
@@ -277,7 +283,10 @@ template <typename T>
 void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   int64_t k = g.k;
   for (const GemmTerm<T>& term : g.also) k += term.k;
-  const Piece piece = PieceOf(g.m, g.n, k, part, parts);
+  // Panels are not divided.
+  const bool ready = g.packed_b != nullptr;
+  const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const Piece piece = ready ? PieceOf(g.m, g.n, k, part, parts, width) : PieceOf(g.m, g.n, k, part, parts);
   if (piece.empty()) return;
   if (k == 0) {
     if (!g.accumulate) {
@@ -310,11 +319,36 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   const MatrixProduct<T> product{
       .args = g,
       .packs_left = joined || (left_bytes > kSmall && columns > (g.transpose_a ? 32 : 256)),
-      .packs_right = joined || g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
+      .packs_right = joined || ready || g.transpose_b || (right_bytes > kSmall && rows > kTileRows),
       .right_transposed = g.transpose_b,
+      .right_ready = ready,
   };
   MultiplyPiece(hn::ScalableTag<T>(), product, piece, k, g.accumulate, scratch);
 }
+
+// Block after block of k, each with all of B's columns: where ReadyRight looks for them.
+template <typename T>
+void PackAll(const PackArgs<T>& args, T* packed, int part, int parts) {
+  const hn::ScalableTag<T> d;
+  const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
+  const MatrixProduct<T> product{
+      .args = {.n = args.n, .k = args.k, .b = args.b, .ldb = args.ldb, .transpose_b = args.transpose_b},
+      .packs_left = false,
+      .packs_right = true,
+      .right_transposed = args.transpose_b,
+      .right_ready = false};
+  const auto [begin, end] = Split(args.n, width, part, parts);
+  if (begin == end) return;
+  const int64_t k_block = KBlock<T>(args.k);
+  for (int64_t k0 = 0; k0 < args.k; k0 += k_block) {
+    const RightBlock block{begin, end - begin, k0, std::min(k_block, args.k - k0)};
+    product.PackRight(d, block, 0, args.transpose_b ? RoundUp(block.columns, width) : block.kc,
+                      packed + k0 * RoundUp(args.n, width) + begin * block.kc);
+  }
+}
+
+void PackF32(const PackArgs<float>& args, float* packed, int part, int parts) { PackAll(args, packed, part, parts); }
+void PackF64(const PackArgs<double>& args, double* packed, int part, int parts) { PackAll(args, packed, part, parts); }
 
 void GemmF32(const GemmArgs<float>& args, int part, int parts, std::byte* scratch) {
   GemmPiece(args, part, parts, scratch);
@@ -332,6 +366,8 @@ namespace autodiff {
 
 HWY_EXPORT(GemmF32);
 HWY_EXPORT(GemmF64);
+HWY_EXPORT(PackF32);
+HWY_EXPORT(PackF64);
 
 int64_t GemmScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype) {
   // The few columns or rows of a product of dots are made contiguous.
@@ -349,6 +385,17 @@ void Gemm(const GemmArgs<T>& args, int part, int parts, std::byte* scratch) {
 }
 template void Gemm(const GemmArgs<float>&, int, int, std::byte*);
 template void Gemm(const GemmArgs<double>&, int, int, std::byte*);
+
+template <typename T>
+void PackB(const PackArgs<T>& args, T* packed, int part, int parts) {
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(PackF32)(args, packed, part, parts);
+  } else {
+    HWY_DYNAMIC_DISPATCH(PackF64)(args, packed, part, parts);
+  }
+}
+template void PackB(const PackArgs<float>&, float*, int, int);
+template void PackB(const PackArgs<double>&, double*, int, int);
 
 }  // namespace autodiff
 #endif  // HWY_ONCE

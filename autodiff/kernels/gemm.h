@@ -41,7 +41,25 @@ struct GemmArgs {
   int64_t ldc = 0;
   bool accumulate = false;  // C += instead of C =
   absl::Span<const GemmTerm<T>> also = {};
+  const T* packed_b = nullptr;  // what PackB has made of b, or null; there are no more terms then
 };
+
+// A right factor that many products have in common: op(B)[k, n], as in GemmArgs.
+template <typename T>
+struct PackArgs {
+  int64_t n = 0, k = 0;
+  const T* b = nullptr;
+  int64_t ldb = 0;
+  bool transpose_b = false;
+};
+
+// Elements that PackB writes at most.
+inline int64_t PackedElements(int64_t k, int64_t n) { return k * (n + 64); }
+
+// Computes part `part` of `parts` of what Gemm otherwise makes of B each time. It is the same for any `parts`, but not
+// for any SIMD target.
+template <typename T>
+void PackB(const PackArgs<T>& args, T* packed, int part, int parts);
 
 // What Gemm needs at `scratch` for any part of this product, for either value of the flags; k counts all terms.
 int64_t GemmScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype);
@@ -56,6 +74,8 @@ void Gemm(const GemmArgs<T>& args, int part, int parts, std::byte* scratch);
 
 extern template void Gemm(const GemmArgs<float>&, int, int, std::byte*);
 extern template void Gemm(const GemmArgs<double>&, int, int, std::byte*);
+extern template void PackB(const PackArgs<float>&, float*, int, int);
+extern template void PackB(const PackArgs<double>&, double*, int, int);
 
 }  // namespace autodiff
 

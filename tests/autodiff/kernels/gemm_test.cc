@@ -102,6 +102,19 @@ void ExpectProduct(int64_t m, int64_t n, int64_t k, bool transpose_a, bool trans
     ASSERT_EQ(std::memcmp(shared.storage.data(), c.storage.data(), c.storage.size() * sizeof(T)), 0)
         << "differs in bits with " << parts << " parts";
   }
+  for (int parts = 1; parts <= 3; ++parts) {
+    const AlignedBytes packed = AllocateAligned(PackedElements(k, n) * static_cast<int64_t>(sizeof(T)));
+    T* const elements = reinterpret_cast<T*>(packed.get());
+    for (int part = parts - 1; part >= 0; --part) {
+      PackB<T>({.n = n, .k = k, .b = b.data(), .ldb = b.ld, .transpose_b = transpose_b}, elements, part, parts);
+    }
+    Matrix<T> again = before;
+    args.c = again.data();
+    args.packed_b = elements;
+    Multiply(args, 4 - parts);
+    ASSERT_EQ(std::memcmp(again.storage.data(), c.storage.data(), c.storage.size() * sizeof(T)), 0)
+        << "differs in bits when B is packed before, in " << parts << " parts";
+  }
 }
 
 struct Size {
