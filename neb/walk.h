@@ -71,7 +71,8 @@ class Walk {
   Walk& operator=(Walk&&) noexcept;
   ~Walk();
 
-  // FailedPrecondition, naming iteration and chain, if a chain is no longer finite afterwards.
+  // FailedPrecondition, naming iteration and chain, if a chain is no longer finite afterwards. Eight iterations or more
+  // per call take less time each than fewer do, and some more memory: the weights are prepared for them.
   absl::Status Run(int64_t iterations);
   // Like Run, but MALA adapts its step: one step for all chains, by dual averaging of their mean acceptance
   // (step_adaptation.h). Run then uses the step found, unchanged. Twice 100 iterations are the same as 200. Draws from
