@@ -139,7 +139,8 @@ Instruction MatmulInstruction(const Tape& tape, int id, const LocationOf& where,
   const Location to = where(id);
   out.writes = {to};
   std::optional<Location> packed;
-  if (rank == 2 && terms.size() == 1 && total * columns * static_cast<int64_t>(sizeof(T)) >= kWorthKeeping) {
+  if (rank == 2 && terms.size() == 1 && GainsByPackedB(rows, columns, tb) &&
+      total * columns * static_cast<int64_t>(sizeof(T)) >= kWorthKeeping) {
     packed = packed_of(n.inputs[1], total, columns, tb);
   }
   out.scratch_bytes = GemmScratchBytes(rows, columns, total, DTypeOf<T>());

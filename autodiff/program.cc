@@ -34,8 +34,7 @@ struct CompiledStage {
 
 // What products keep of an input, for as long as it stays as it is.
 struct KeptFactor {
-  size_t binding;
-  PackedFactor factor;
+  PackedFactor factor;  // input: the program's binding
   AlignedBytes packed;
 };
 
@@ -82,7 +81,7 @@ struct Program::Impl {
   }
   void Add(CompiledStage stage);
   void Pack(int thread, int count) {
-    for (KeptFactor& k : kept) k.factor.Pack(dtype, bindings[k.binding].data, k.packed.get(), thread, count);
+    for (KeptFactor& k : kept) k.factor.Pack(dtype, bindings[k.factor.input].data, k.packed.get(), thread, count);
   }
   void RunStage(const CompiledStage& stage, int thread, int count);
 };
@@ -194,14 +193,13 @@ void Program::Impl::Add(CompiledStage stage) {
   for (const Code& code : stage.codes) {
     stage.packed.emplace_back();
     for (const PackedFactor& wanted : code.packed) {
-      const size_t binding = static_cast<size_t>(stage.sources[wanted.input].binding);
       PackedFactor factor = wanted;
-      factor.input = binding;
+      factor.input = static_cast<size_t>(stage.sources[wanted.input].binding);
       const auto it = std::find_if(kept.begin(), kept.end(), [&](const KeptFactor& k) { return k.factor == factor; });
       stage.packed.back().push_back(static_cast<size_t>(it - kept.begin()));
       if (it != kept.end()) continue;
       stats.packed_bytes += factor.Bytes(dtype);
-      kept.push_back({binding, factor, AllocateAligned(factor.Bytes(dtype))});
+      kept.push_back({factor, AllocateAligned(factor.Bytes(dtype))});
     }
   }
   stages.push_back(std::move(stage));
@@ -257,7 +255,7 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
     }
   }
 
-  std::vector<bool> fixed(spec.inputs.size());  // by input
+  std::vector<bool> fixed(inputs.size());  // by binding: inputs, then states, which are not
   for (Var v : spec.fixed) {
     const size_t binding = static_cast<size_t>(binding_of.at(v.node().attributes[0]));
     fixed[binding] = true;
@@ -357,16 +355,18 @@ absl::Status Program::RunAgain(absl::Span<const Tensor* const> inputs, absl::Spa
 absl::Status Program::Execute(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
                               absl::Span<Tensor* const> outputs, bool again) {
   Impl& p = *impl_;
+  const char* const call = again ? "RunAgain" : "Run";
+  if (!again) p.uses_kept = false;
   if (inputs.size() != p.num_inputs || state.size() != p.num_state || outputs.size() != p.num_outputs) {
-    return absl::InvalidArgumentError(absl::StrCat("Run: got ", inputs.size(), " inputs, ", state.size(), " state and ",
-                                                   outputs.size(), " outputs; the program has ", p.num_inputs, ", ",
-                                                   p.num_state, " and ", p.num_outputs));
+    return absl::InvalidArgumentError(absl::StrCat(call, ": got ", inputs.size(), " inputs, ", state.size(),
+                                                   " state and ", outputs.size(), " outputs; the program has ",
+                                                   p.num_inputs, ", ", p.num_state, " and ", p.num_outputs));
   }
   auto bind = [&](size_t binding, const Tensor* t) -> absl::Status {
     Impl::Binding& b = p.bindings[binding];
     if (t == nullptr || t->dtype() != p.dtype || !(t->shape() == b.shape)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("Run: ", b.what, " must be ", Name(p.dtype), b.shape.ToString(), ", got ",
+          absl::StrCat(call, ": ", b.what, " must be ", Name(p.dtype), b.shape.ToString(), ", got ",
                        t == nullptr ? "null" : absl::StrCat(Name(t->dtype()), t->shape().ToString())));
     }
     // Inputs are only read; see LowerNode.
@@ -387,7 +387,7 @@ absl::Status Program::Execute(absl::Span<const Tensor* const> inputs, absl::Span
     for (size_t o = 0; o < w; ++o) {
       if (p.bindings[w].data == p.bindings[o].data) {
         return absl::InvalidArgumentError(
-            absl::StrCat("Run: ", p.bindings[w].what, " is the same tensor as ", p.bindings[o].what));
+            absl::StrCat(call, ": ", p.bindings[w].what, " is the same tensor as ", p.bindings[o].what));
       }
     }
   }
@@ -395,7 +395,7 @@ absl::Status Program::Execute(absl::Span<const Tensor* const> inputs, absl::Span
   for (size_t i = 0; i < p.fixed.size(); ++i) {
     const Impl::Binding& b = p.bindings[p.fixed[i]];
     if (again && b.data != p.fixed_data[i]) {
-      return absl::FailedPreconditionError(absl::StrCat("RunAgain: ", b.what, " is not the tensor of the last run"));
+      return absl::FailedPreconditionError(absl::StrCat(call, ": ", b.what, " is not the tensor of the last run"));
     }
     p.fixed_data[i] = b.data;
   }

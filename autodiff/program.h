@@ -81,8 +81,8 @@ class Program {
                    absl::Span<Tensor* const> outputs);
   // The same, with the same bits, when the inputs that are `fixed` in the spec are the tensors of the last run and have
   // not changed since. The first such run packs those that are factors of products, which costs about what five runs
-  // gain by it and takes as much memory as they do once or twice more. Errors: also FailedPrecondition when one of them
-  // is not the tensor of the last run.
+  // gain by it and takes (of memory that Compile has asked for) as much as they do once or twice more. Errors: also
+  // FailedPrecondition when one of them does not lie where it did in the last run.
   absl::Status RunAgain(absl::Span<const Tensor* const> inputs, absl::Span<Tensor* const> state,
                         absl::Span<Tensor* const> outputs);
 

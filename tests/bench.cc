@@ -347,5 +347,9 @@ int Main() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("Measures training and Langevin steps as shares of the machine's FMA peak.");
   absl::ParseCommandLine(argc, argv);
+  if (absl::GetFlag(FLAGS_iterations) < 1) {
+    std::fprintf(stderr, "bench: --iterations must be at least 1\n");
+    return 1;
+  }
   return neb::bench::Main();
 }

@@ -16,6 +16,11 @@ namespace autodiff {
 constexpr int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t RoundUp(int64_t a, int64_t b) { return DivideUp(a, b) * b; }
 
+// Products of so few rows or columns go other ways than through tiles.
+inline constexpr int64_t kFew = 4;
+// Rows of the tallest tile of any target.
+inline constexpr int64_t kTallestTile = 12;
+
 // A panel of A (a tile's rows over one block of k) stays in L1; a panel of B, as many columns as a tile is wide,
 // nearly.
 template <typename T>

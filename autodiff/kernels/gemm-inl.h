@@ -44,7 +44,7 @@ inline constexpr int kTileRows = 12, kTileVectors = 2;
 #else                                             // 16 registers
 inline constexpr int kTileRows = 4, kTileVectors = 3;
 #endif
-static_assert(kMaxRowBlock % kTileRows == 0);
+static_assert(kMaxRowBlock % kTileRows == 0 && kTileRows <= kTallestTile);
 
 // Rows of A: element (i, k) is p[i * row + k * step].
 template <typename T>
@@ -309,8 +309,8 @@ void MultiplyPiece(D d, const Product& product, const Piece& piece, int64_t k, b
   const bool ready = product.right_ready, packs_right = product.packs_right && !ready;
   // Tiles of one vector of columns have too few sums to hide how long a multiply-add takes, where there are few rows.
   const int64_t rest = columns % group;
-  if (kTileRows <= 4 && !ready && columns > group && rest > 0 && rest <= lanes) {
-    group = RoundUp(DivideUp(columns, DivideUp(columns, group)), lanes);
+  if (kTileRows <= 4 && columns > group && rest > 0 && rest <= lanes) {
+    group = RoundUp(DivideUp(columns, DivideUp(columns, group)), ready ? width : lanes);
   }
   const int64_t row_block = RoundUp(DivideUp(rows, DivideUp(rows, kMaxRowBlock)), kTileRows);
   const int64_t k_block = KBlock<T>(k);

@@ -251,8 +251,6 @@ void FewRowsOf(int64_t rows, int64_t n0, int64_t n1, int64_t k, LeftPanel<T> a, 
   }
 }
 
-constexpr int64_t kFew = 4;
-
 // A piece of a product of few rows or columns, whose only term is its first. The shape of the whole product picks the
 // path, never the piece: the order of summation differs between paths.
 template <typename T>
@@ -284,7 +282,7 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   int64_t k = g.k;
   for (const GemmTerm<T>& term : g.also) k += term.k;
   // Panels are not divided.
-  const bool ready = g.packed_b != nullptr;
+  const bool ready = g.packed_b != nullptr && std::min(g.m, g.n) > kFew;
   const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   const Piece piece = ready ? PieceOf(g.m, g.n, k, part, parts, width) : PieceOf(g.m, g.n, k, part, parts);
   if (piece.empty()) return;
@@ -373,6 +371,10 @@ int64_t GemmScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype) {
   // The few columns or rows of a product of dots are made contiguous.
   const int64_t dots = std::min(m, n) <= 4 ? 4 * k * SizeOf(dtype) : 0;
   return std::max(BlockScratchBytes(m, n, k, dtype), PaddedBytes(dots));
+}
+
+bool GainsByPackedB(int64_t m, int64_t n, bool transpose_b) {
+  return std::min(m, n) > kFew && (transpose_b || m > kTallestTile);
 }
 
 template <typename T>

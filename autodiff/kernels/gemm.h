@@ -41,7 +41,8 @@ struct GemmArgs {
   int64_t ldc = 0;
   bool accumulate = false;  // C += instead of C =
   absl::Span<const GemmTerm<T>> also = {};
-  const T* packed_b = nullptr;  // what PackB has made of b, or null; there are no more terms then
+  // What PackB has made of this b on this SIMD target, or null; there are no more terms then. b must be there too.
+  const T* packed_b = nullptr;
 };
 
 // A right factor that many products have in common: op(B)[k, n], as in GemmArgs.
@@ -52,6 +53,9 @@ struct PackArgs {
   int64_t ldb = 0;
   bool transpose_b = false;
 };
+
+// Whether Gemm would pack B for itself.
+bool GainsByPackedB(int64_t m, int64_t n, bool transpose_b);
 
 // Elements that PackB writes at most.
 inline int64_t PackedElements(int64_t k, int64_t n) { return k * (n + 64); }

@@ -339,16 +339,20 @@ void Sharder::NumberStages() {
     const size_t i = static_cast<size_t>(id);
     const int latest = std::min(first_reader[i], last_);
     if (IsCloned(id)) {
-      for (int input : node(id).inputs) read_in(input, latest);
+      // What mixes rows needs all of them, from a stage before.
+      for (int input : node(id).inputs) {
+        const bool mixes = kind(id) != Kind::kRow && kind(input) == Kind::kRow;
+        read_in(input, mixes ? latest / 2 * 2 : latest);
+      }
       continue;
     }
     const int latest_whole = latest / 2 * 2, latest_sharded = (latest - 1) / 2 * 2 + 1;
     const bool copy = !node(id).attributes.empty();
-    const bool needs_nothing = std::all_of(node(id).inputs.begin(), node(id).inputs.end(), [&](int input) {
+    const bool reads_nothing_more = std::all_of(node(id).inputs.begin(), node(id).inputs.end(), [&](int input) {
       return kind(input) != Kind::kRow || last_reader[static_cast<size_t>(input)] >= latest_sharded;
     });
     if (kind(id) == Kind::kWhole) stages_[i] = std::max(stages_[i], latest_whole);
-    if (kind(id) == Kind::kRow && node(id).kind == OpKind::kElementwise && (copy || needs_nothing)) {
+    if (kind(id) == Kind::kRow && node(id).kind == OpKind::kElementwise && (copy || reads_nothing_more)) {
       stages_[i] = std::max(stages_[i], latest_sharded);
     }
     if (kind(id) == Kind::kPartial) {
@@ -440,19 +444,26 @@ ShardPlan Sharder::Build() {
   plan.samples = samples_;
 
   // Which stage gives each root its final place. An update must not overtake a later stage that reads the old value.
-  std::map<int64_t, int> last_read;         // tape input -> the last stage that reads it
-  std::vector<int> reads_until(size_, -1);  // through cloned nodes
+  struct Reads {
+    int until = -1;      // the last stage that reads it, through cloned nodes
+    int all_until = -1;  // the last that reads other samples than its own
+  };
+  std::map<int64_t, Reads> last_read;  // by tape input
+  std::vector<Reads> reads(size_);
   for (int root : r_.roots) {
-    if (IsCloned(root)) reads_until[static_cast<size_t>(root)] = last_;
+    if (IsCloned(root)) reads[static_cast<size_t>(root)].until = last_;
   }
   for (int id = graph_.size() - 1; id >= 0; --id) {
     const size_t i = static_cast<size_t>(id);
     const int stage = kind(id) == Kind::kPartial ? totals_[i] : StageOf(id);
-    const int reader = IsCloned(id) ? reads_until[i] : std::max(stage, StageOf(id));
+    const int reader = IsCloned(id) ? reads[i].until : std::max(stage, StageOf(id));
     for (int input : node(id).inputs) {
-      reads_until[static_cast<size_t>(input)] = std::max(reads_until[static_cast<size_t>(input)], reader);
+      Reads& of = reads[static_cast<size_t>(input)];
+      of.until = std::max(of.until, reader);
+      const bool mixes = IsCloned(id) && kind(id) != Kind::kRow && kind(input) == Kind::kRow;
+      of.all_until = std::max({of.all_until, mixes ? reader : -1, IsCloned(id) ? reads[i].all_until : -1});
     }
-    if (node(id).kind == OpKind::kInput) last_read[node(id).attributes[0]] = reads_until[i];
+    if (node(id).kind == OpKind::kInput) last_read[node(id).attributes[0]] = reads[i];
   }
   struct Result {
     int stage;
@@ -476,9 +487,10 @@ ShardPlan Sharder::Build() {
     }
     if (i < r_.updates.size()) {
       const auto read = last_read.find(r_.updates[i]);
-      const int until = read == last_read.end() ? -1 : read->second;
+      const auto [until, all_until] = read == last_read.end() ? Reads() : read->second;
       const bool sample = std::find(r_.samples.begin(), r_.samples.end(), r_.updates[i]) != r_.samples.end();
-      if (until > result.stage || (result.by_sample && !sample && until == result.stage)) {
+      const bool by_others = !sample || all_until == result.stage;
+      if (until > result.stage || (result.by_sample && by_others && until == result.stage)) {
         result = {last_, false};
       }
     }

@@ -14,15 +14,20 @@ struct Size {
 
 TEST(Blocking, PiecesAreDisjointAndCover) {
   for (const Size& s : {Size{128, 1024, 784}, {1, 70, 5000}, {397, 1, 3000}, {61, 90, 521}, {3, 5, 2}, {50, 33, 0}}) {
-    for (int parts = 1; parts <= 12; ++parts) {
-      std::vector<int> owners(static_cast<size_t>(s.m * s.n));
-      for (int part = 0; part < parts; ++part) {
-        const Piece piece = PieceOf(s.m, s.n, s.k, part, parts);
-        for (int64_t i = piece.m0; i < piece.m1; ++i) {
-          for (int64_t j = piece.n0; j < piece.n1; ++j) ++owners[static_cast<size_t>(i * s.n + j)];
+    for (int64_t grain : {2, 12, 16, 24, 32}) {
+      for (int parts = 1; parts <= 12; ++parts) {
+        std::vector<int> owners(static_cast<size_t>(s.m * s.n));
+        for (int part = 0; part < parts; ++part) {
+          const Piece piece = PieceOf(s.m, s.n, s.k, part, parts, grain);
+          if (!piece.empty()) {
+            ASSERT_EQ(piece.n0 % grain, 0);
+          }
+          for (int64_t i = piece.m0; i < piece.m1; ++i) {
+            for (int64_t j = piece.n0; j < piece.n1; ++j) ++owners[static_cast<size_t>(i * s.n + j)];
+          }
         }
+        for (const int count : owners) ASSERT_EQ(count, 1) << s.m << " x " << s.n << " in " << parts << " parts";
       }
-      for (const int count : owners) ASSERT_EQ(count, 1) << s.m << " x " << s.n << " in " << parts << " parts";
     }
   }
 }

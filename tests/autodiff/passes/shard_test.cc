@@ -208,6 +208,35 @@ TEST(Shard, ALaterStageMakesWhatItsOperandsGive) {
   EXPECT_GT(difference, whole) << text;
 }
 
+// A reshape that mixes samples sits between rows and the product that needs all of them: they are made a stage before,
+// although the product's stage reads what they are made of, too.
+TEST(Shard, WhatIsReadWholeIsMadeBefore) {
+  Tape tape(DType::kF64);
+  const Var x = tape.Input("x", {32, 4});
+  const ProgramSpec spec{.inputs = {x}, .state = {}, .outputs = {matmul(x, reshape(tanh(x), {4, 32}))}, .samples = {x}};
+  const std::vector<Tensor> values = {Uniform(x.shape(), -1, 1, 1)};
+  int64_t used = 0;
+  ExpectSame(RunOnce(spec, values, {}, {.shards = 2}, &used), RunOnce(spec, values, {}, {.optimize = false}), 1e-12);
+  EXPECT_EQ(used, 2);
+}
+
+// A shard's new rows must not be written while others read all of the old ones; and a state that a later stage changes
+// is an input of an earlier one.
+TEST(Shard, StatesThatAreReadWhole) {
+  Tape tape(DType::kF64);
+  const Var x = tape.Input("x", {32, 4}), y = tape.Input("y", {32, 4}), w = tape.Input("w", {4, 4});
+  const std::vector<Tensor> state = {Uniform(x.shape(), -1, 1, 1), Uniform(w.shape(), -1, 1, 2)};
+  for (const ProgramSpec& spec :
+       {ProgramSpec{.inputs = {},
+       .state = {{x, tanh(slice(matmul(x, reshape(x, {4, 32})), 1, 0, 4))}, {w, 0.5 * w}},
+       .outputs = {},
+       .samples = {x}},
+        {.inputs = {}, .state = {{y, y - matmul(y, w)}, {w, 0.5 * w}}, .outputs = {}, .samples = {y}}}) {
+    const std::vector<Tensor> expected = RunOnce(spec, {}, state, {.optimize = false});
+    for (int64_t shards : {2, 4}) ExpectSame(RunOnce(spec, {}, state, {.shards = shards}), expected, 1e-12);
+  }
+}
+
 TEST(Shard, SamplesAreChecked) {
   Tape tape;
   const Var x = tape.Input("x", {4, 2}), y = tape.Input("y", {3, 2}), z = tape.Input("z", {4});
