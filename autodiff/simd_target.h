@@ -17,8 +17,8 @@ namespace autodiff {
 // The target in use, by Highway's name for it: "AVX3_ZEN4", "AVX3", "AVX2", "SSE4", "NEON", ...
 std::string SimdTarget();
 
-// Uses this target from now on. Programs that are already compiled must not run any more: they stay with theirs in part.
-// InvalidArgument, naming those there are, for one that was not compiled in or that the CPU lacks.
+// Uses this target from now on. Programs that are already compiled must not run any more: they stay with theirs in
+// part. InvalidArgument, naming those there are, for one that was not compiled in or that the CPU lacks.
 absl::Status SetSimdTarget(absl::string_view name);
 
 }  // namespace autodiff
