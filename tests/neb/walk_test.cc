@@ -259,6 +259,23 @@ TEST(Walk, EachChainIsItsOwn) {
   }
 }
 
+// Weights are prepared within a call of many iterations, and never kept from one call to the next.
+TEST(Walk, SeesWeightsThatChangeBetweenCalls) {
+  const auto end = [](int64_t per_call) {
+    Model model =
+        Created(RandomDenoiser({.mean = Tensor({kDims}), .stddev = 0.3, .sigma = 0.4, .radius = 3}, 150), {kDims}, 0.4);
+    Walk walk = Walking(model, UniformStarts(6, model, 1), {});
+    for (int part = 0; part < 2; ++part) {
+      for (int64_t i = 0; i < 20; i += per_call) EXPECT_TRUE(walk.Run(per_call).ok());
+      for (int i = 0; i < model.params().size(); ++i) {
+        for (float& w : model.params()[i].value.data<float>()) w *= 1.5f;
+      }
+    }
+    return Values(walk.y());
+  };
+  EXPECT_TRUE(SameBits(end(20), end(1)));
+}
+
 TEST(Walk, DependsOnItsSeed) {
   const Tensor start = UniformStarts(3, Learned(), 1);
   EXPECT_FALSE(SameBits(EndOf(start, {.seed = 1}), EndOf(start, {.seed = 2})));
