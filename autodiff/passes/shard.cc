@@ -82,6 +82,7 @@ class Sharder {
   int64_t WeightBytes(const Node& n) const { return node(n.inputs[1]).shape.num_elements() * SizeOf(graph_.dtype()); }
 
   int StageOf(int id) const { return stages_[static_cast<size_t>(id)]; }
+  std::vector<int> LastReaders() const;
 
   // --- building ---
   struct Import {
@@ -299,6 +300,19 @@ bool Sharder::ChooseShards() {
   return shards_ > 1;
 }
 
+// By node: the last stage that reads it, also through cloned nodes, as the stages are numbered so far.
+std::vector<int> Sharder::LastReaders() const {
+  std::vector<int> last(size_, -1);
+  for (int root : r_.roots) last[static_cast<size_t>(root)] = last_;
+  for (int id = graph_.size() - 1; id >= 0; --id) {
+    const int stage = IsCloned(id) ? last[static_cast<size_t>(id)] : StageOf(id);
+    for (int input : node(id).inputs) {
+      last[static_cast<size_t>(input)] = std::max(last[static_cast<size_t>(input)], stage);
+    }
+  }
+  return last;
+}
+
 void Sharder::NumberStages() {
   stages_.assign(size_, 0);
   totals_.assign(size_, 0);
@@ -327,12 +341,11 @@ void Sharder::NumberStages() {
   }
   // What is whole waits until it is needed, and so do rows that recompute.h wants to be made where they are read, or
   // that are made from rows that are read there too: less is handed from stage to stage.
-  std::vector<int> first_reader(size_, kNever), last_reader(size_, -1);
+  const std::vector<int> last_reader = LastReaders();
+  std::vector<int> first_reader(size_, kNever);
   const auto read_in = [&](int id, int stage) {
     int& first = first_reader[static_cast<size_t>(id)];
-    int& last = last_reader[static_cast<size_t>(id)];
     first = std::min(first, stage);
-    last = std::max(last, stage);
   };
   for (int root : r_.roots) read_in(root, last_);
   for (int id = graph_.size() - 1; id >= 0; --id) {
