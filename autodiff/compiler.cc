@@ -253,7 +253,7 @@ std::optional<Location> Compiler::WherePacked(int id, int64_t k, int64_t n, bool
   const Node& root = graph_->node(storage.node);
   if (root.kind != OpKind::kInput || storage.offset != 0) return std::nullopt;
   const size_t input = static_cast<size_t>(input_binding_.at(root.attributes[0]));
-  if (input >= std::min(num_inputs_, fixed_.size()) || !fixed_[input]) return std::nullopt;
+  if (input >= fixed_.size() || !fixed_[input]) return std::nullopt;
   const PackedFactor factor{input, k, n, transposed};
   const auto it = std::find(packed_.begin(), packed_.end(), factor);
   const int index = static_cast<int>(it - packed_.begin());

@@ -15,10 +15,9 @@ namespace autodiff {
 
 // A graph and what of it is wanted. Inputs are named by their index on the graph's tape.
 struct CodeSpec {
-  Tape* graph = nullptr;        // nodes may be appended
-  std::vector<int64_t> inputs;  // read only
-  std::vector<bool>
-      fixed;  // which of them products may keep packed; what is missing may not be, what is more is ignored
+  Tape* graph = nullptr;         // nodes may be appended
+  std::vector<int64_t> inputs;   // read only
+  std::vector<bool> fixed;       // which of them products may keep packed; as many, or none
   std::vector<int64_t> updates;  // read, and then overwritten
   std::vector<int> roots;        // nodes: the new values of `updates`, then the outputs
   bool optimize = true;

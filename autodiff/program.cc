@@ -53,10 +53,14 @@ struct Program::Impl {
   ShardPlan shards;  // without its graphs
   std::vector<AlignedBytes> buffers;
   std::vector<KeptFactor> kept;
-  bool uses_kept = false;                    // in this run
-  std::vector<size_t> fixed;                 // bindings
-  std::vector<const std::byte*> fixed_data;  // of the last run
-  AlignedBytes arena;                        // of the code that all threads run
+  bool uses_kept = false;  // in this run
+  // Inputs that may stay as they are, and where they lay in the last run that was not refused.
+  struct FixedInput {
+    size_t binding;
+    const std::byte* data = nullptr;
+  };
+  std::vector<FixedInput> fixed;
+  AlignedBytes arena;  // of the code that all threads run
   // One per thread:
   struct Thread {
     AlignedBytes arena, scratch;
@@ -255,13 +259,12 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
     }
   }
 
-  std::vector<bool> fixed(inputs.size());  // by binding: inputs, then states, which are not
+  std::vector<bool> fixed(inputs.size());  // by binding; states are not
   for (Var v : spec.fixed) {
     const size_t binding = static_cast<size_t>(binding_of.at(v.node().attributes[0]));
     fixed[binding] = true;
-    impl->fixed.push_back(binding);
+    impl->fixed.push_back({.binding = binding});
   }
-  impl->fixed_data.resize(impl->fixed.size());
 
   std::optional<ShardPlan> plan;
   if (options.optimize && !spec.samples.empty()) {
@@ -300,9 +303,10 @@ absl::StatusOr<Program> Compile(const ProgramSpec& spec, const CompileOptions& o
     impl->shards = std::move(*plan);
   } else {
     CompiledStage whole;
+    fixed.resize(options.optimize ? impl->num_inputs : 0);
     whole.codes.push_back(Generate({.graph = &graph,
                                     .inputs = InputIndices(spec.inputs),
-                                    .fixed = options.optimize ? fixed : std::vector<bool>(),
+                                    .fixed = fixed,
                                     .updates = InputIndices(updates),
                                     .roots = std::move(roots),
                                     .optimize = options.optimize}));
@@ -392,12 +396,12 @@ absl::Status Program::Execute(absl::Span<const Tensor* const> inputs, absl::Span
     }
   }
 
-  for (size_t i = 0; i < p.fixed.size(); ++i) {
-    const Impl::Binding& b = p.bindings[p.fixed[i]];
-    if (again && b.data != p.fixed_data[i]) {
+  for (Impl::FixedInput& input : p.fixed) {
+    const Impl::Binding& b = p.bindings[input.binding];
+    if (again && b.data != input.data) {
       return absl::FailedPreconditionError(absl::StrCat(call, ": ", b.what, " is not the tensor of the last run"));
     }
-    p.fixed_data[i] = b.data;
+    input.data = b.data;
   }
   const bool packs = again && !p.uses_kept && !p.kept.empty();
   p.uses_kept = again;

@@ -20,6 +20,8 @@ constexpr int64_t RoundUp(int64_t a, int64_t b) { return DivideUp(a, b) * b; }
 inline constexpr int64_t kFew = 4;
 // Rows of the tallest tile of any target.
 inline constexpr int64_t kTallestTile = 12;
+// Columns of a piece come in multiples of this, or of a packed panel's width.
+inline constexpr int64_t kColumnGrain = 16;
 
 // A panel of A (a tile's rows over one block of k) stays in L1; a panel of B, as many columns as a tile is wide,
 // nearly.
@@ -44,7 +46,7 @@ struct Piece {
 
 // Part `part` of `parts` of an m x n product over k. The pieces are disjoint and cover C; row bounds are multiples of 4
 // and column bounds of `column_grain`. A product too small to share is part 0 alone.
-Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts, int64_t column_grain = 16);
+Piece PieceOf(int64_t m, int64_t n, int64_t k, int part, int parts, int64_t column_grain = kColumnGrain);
 
 // Scratch for one thread's blocks of A and B, whatever its piece.
 int64_t BlockScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype);

@@ -46,6 +46,12 @@ inline constexpr int kTileRows = 4, kTileVectors = 3;
 #endif
 static_assert(kMaxRowBlock % kTileRows == 0 && kTileRows <= kTallestTile);
 
+// Columns of a panel of B.
+template <typename T>
+HWY_INLINE int64_t TileWidth() {
+  return kTileVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+}
+
 // Rows of A: element (i, k) is p[i * row + k * step].
 template <typename T>
 struct LeftPanel {
@@ -65,7 +71,7 @@ struct RightBlock {
 // Where a tile goes: element (i, j) is rows[i][j * column]; of the tile, num_rows x num_columns exist.
 template <typename T>
 struct Destination {
-  T* rows[12];
+  T* rows[kTallestTile];
   int64_t column = 1;
   int num_rows = 0;
   int64_t num_columns = 0;

@@ -99,8 +99,7 @@ struct MatrixProduct {
     return region;
   }
   const T* ReadyRight(const RightBlock& block) const {
-    const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-    return args.packed_b + block.k0 * RoundUp(args.n, width) + block.n * block.kc;
+    return args.packed_b + block.k0 * RoundUp(args.n, TileWidth<T>()) + block.n * block.kc;
   }
   LeftPanel<T> Left(int64_t i, int64_t k0) const {
     if (args.transpose_a) return {args.a + k0 * args.lda + i, 1, args.lda};
@@ -281,10 +280,8 @@ template <typename T>
 void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
   int64_t k = g.k;
   for (const GemmTerm<T>& term : g.also) k += term.k;
-  // Panels are not divided.
   const bool ready = g.packed_b != nullptr && std::min(g.m, g.n) > kFew;
-  const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  const Piece piece = ready ? PieceOf(g.m, g.n, k, part, parts, width) : PieceOf(g.m, g.n, k, part, parts);
+  const Piece piece = PieceOf(g.m, g.n, k, part, parts, ready ? TileWidth<T>() : kColumnGrain);
   if (piece.empty()) return;
   if (k == 0) {
     if (!g.accumulate) {
@@ -328,7 +325,7 @@ void GemmPiece(const GemmArgs<T>& g, int part, int parts, std::byte* scratch) {
 template <typename T>
 void PackAll(const PackArgs<T>& args, T* packed, int part, int parts) {
   const hn::ScalableTag<T> d;
-  const int64_t width = kTileVectors * static_cast<int64_t>(hn::Lanes(d));
+  const int64_t width = TileWidth<T>();
   const MatrixProduct<T> product{
       .args = {.n = args.n, .k = args.k, .b = args.b, .ldb = args.ldb, .transpose_b = args.transpose_b},
       .packs_left = false,
@@ -369,7 +366,7 @@ HWY_EXPORT(PackF64);
 
 int64_t GemmScratchBytes(int64_t m, int64_t n, int64_t k, DType dtype) {
   // The few columns or rows of a product of dots are made contiguous.
-  const int64_t dots = std::min(m, n) <= 4 ? 4 * k * SizeOf(dtype) : 0;
+  const int64_t dots = std::min(m, n) <= kFew ? kFew * k * SizeOf(dtype) : 0;
   return std::max(BlockScratchBytes(m, n, k, dtype), PaddedBytes(dots));
 }
 

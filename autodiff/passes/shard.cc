@@ -82,7 +82,14 @@ class Sharder {
   int64_t WeightBytes(const Node& n) const { return node(n.inputs[1]).shape.num_elements() * SizeOf(graph_.dtype()); }
 
   int StageOf(int id) const { return stages_[static_cast<size_t>(id)]; }
-  std::vector<int> LastReaders() const;
+  // Whether a row of the cloned node is made of several rows of its input.
+  bool Mixes(int id, int input) const { return kind(id) != Kind::kRow && kind(input) == Kind::kRow; }
+  // The last stages that read a node, also through cloned ones, as the stages are numbered so far.
+  struct Reads {
+    int until = -1;
+    int all_until = -1;  // the last that reads rows of other samples than its own
+  };
+  std::vector<Reads> FindReads() const;
 
   // --- building ---
   struct Import {
@@ -300,17 +307,25 @@ bool Sharder::ChooseShards() {
   return shards_ > 1;
 }
 
-// By node: the last stage that reads it, also through cloned nodes, as the stages are numbered so far.
-std::vector<int> Sharder::LastReaders() const {
-  std::vector<int> last(size_, -1);
-  for (int root : r_.roots) last[static_cast<size_t>(root)] = last_;
+std::vector<Sharder::Reads> Sharder::FindReads() const {
+  std::vector<Reads> reads(size_);
+  for (int root : r_.roots) {
+    if (IsCloned(root)) reads[static_cast<size_t>(root)].until = last_;
+  }
   for (int id = graph_.size() - 1; id >= 0; --id) {
-    const int stage = IsCloned(id) ? last[static_cast<size_t>(id)] : StageOf(id);
+    const size_t i = static_cast<size_t>(id);
+    const bool cloned = IsCloned(id);
+    const int reader = cloned                       ? reads[i].until
+                       : kind(id) == Kind::kPartial ? std::max(totals_[i], StageOf(id))
+                                                    : StageOf(id);
     for (int input : node(id).inputs) {
-      last[static_cast<size_t>(input)] = std::max(last[static_cast<size_t>(input)], stage);
+      Reads& of = reads[static_cast<size_t>(input)];
+      of.until = std::max(of.until, reader);
+      if (!cloned) continue;
+      of.all_until = std::max(of.all_until, Mixes(id, input) ? reader : reads[i].all_until);
     }
   }
-  return last;
+  return reads;
 }
 
 void Sharder::NumberStages() {
@@ -341,7 +356,7 @@ void Sharder::NumberStages() {
   }
   // What is whole waits until it is needed, and so do rows that recompute.h wants to be made where they are read, or
   // that are made from rows that are read there too: less is handed from stage to stage.
-  const std::vector<int> last_reader = LastReaders();
+  const std::vector<Reads> reads = FindReads();
   std::vector<int> first_reader(size_, kNever);
   const auto read_in = [&](int id, int stage) {
     int& first = first_reader[static_cast<size_t>(id)];
@@ -353,16 +368,13 @@ void Sharder::NumberStages() {
     const int latest = std::min(first_reader[i], last_);
     if (IsCloned(id)) {
       // What mixes rows needs all of them, from a stage before.
-      for (int input : node(id).inputs) {
-        const bool mixes = kind(id) != Kind::kRow && kind(input) == Kind::kRow;
-        read_in(input, mixes ? latest / 2 * 2 : latest);
-      }
+      for (int input : node(id).inputs) read_in(input, Mixes(id, input) ? latest / 2 * 2 : latest);
       continue;
     }
     const int latest_whole = latest / 2 * 2, latest_sharded = (latest - 1) / 2 * 2 + 1;
     const bool copy = !node(id).attributes.empty();
     const bool reads_nothing_more = std::all_of(node(id).inputs.begin(), node(id).inputs.end(), [&](int input) {
-      return kind(input) != Kind::kRow || last_reader[static_cast<size_t>(input)] >= latest_sharded;
+      return kind(input) != Kind::kRow || reads[static_cast<size_t>(input)].until >= latest_sharded;
     });
     if (kind(id) == Kind::kWhole) stages_[i] = std::max(stages_[i], latest_whole);
     if (kind(id) == Kind::kRow && node(id).kind == OpKind::kElementwise && (copy || reads_nothing_more)) {
@@ -457,26 +469,10 @@ ShardPlan Sharder::Build() {
   plan.samples = samples_;
 
   // Which stage gives each root its final place. An update must not overtake a later stage that reads the old value.
-  struct Reads {
-    int until = -1;      // the last stage that reads it, through cloned nodes
-    int all_until = -1;  // the last that reads other samples than its own
-  };
+  const std::vector<Reads> reads = FindReads();
   std::map<int64_t, Reads> last_read;  // by tape input
-  std::vector<Reads> reads(size_);
-  for (int root : r_.roots) {
-    if (IsCloned(root)) reads[static_cast<size_t>(root)].until = last_;
-  }
-  for (int id = graph_.size() - 1; id >= 0; --id) {
-    const size_t i = static_cast<size_t>(id);
-    const int stage = kind(id) == Kind::kPartial ? totals_[i] : StageOf(id);
-    const int reader = IsCloned(id) ? reads[i].until : std::max(stage, StageOf(id));
-    for (int input : node(id).inputs) {
-      Reads& of = reads[static_cast<size_t>(input)];
-      of.until = std::max(of.until, reader);
-      const bool mixes = IsCloned(id) && kind(id) != Kind::kRow && kind(input) == Kind::kRow;
-      of.all_until = std::max({of.all_until, mixes ? reader : -1, IsCloned(id) ? reads[i].all_until : -1});
-    }
-    if (node(id).kind == OpKind::kInput) last_read[node(id).attributes[0]] = reads[i];
+  for (int id = 0; id < graph_.size(); ++id) {
+    if (node(id).kind == OpKind::kInput) last_read[node(id).attributes[0]] = reads[static_cast<size_t>(id)];
   }
   struct Result {
     int stage;
